@@ -1,0 +1,254 @@
+//! What one run of the load generator leaves behind; the JSON of `loadgen --json`. Not here: how it was measured.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The result of one run of the load generator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Load {
+    /// [`crate::SCHEMA`].
+    pub schema: u32,
+    /// The target's URL.
+    pub target: String,
+    /// What was asked for.
+    pub config: LoadConfig,
+    /// Whether the numbers can be believed.
+    pub verdict: Verdict,
+    /// Wall-clock start of the timed window, nanoseconds since 1970.
+    pub started_at_ns: u64,
+    /// Length of the timed window in nanoseconds, as it was.
+    pub elapsed_ns: u64,
+    /// Length of the warm-up before it, of which nothing below holds a trace.
+    pub warm_up_ns: u64,
+    /// What became of the requests.
+    pub requests: Requests,
+    /// Replies completed per second of the window.
+    pub throughput_per_s: f64,
+    /// Payload bytes per second, received.
+    pub received_bytes_per_s: f64,
+    /// Bytes written to and read from sockets in the window.
+    pub bytes: Bytes,
+    /// From the intended start of a request to the last byte of its reply, through connect where it had to connect.
+    pub latency_ns: Summary,
+    /// From the actual send (connect, where the request had to connect) to the last byte of the reply.
+    pub service_ns: Summary,
+    /// From the intended start to the moment when the generator turned to the request and a connection was free: its own lateness.
+    pub lag_ns: Summary,
+    /// From connect(2) to the connection's being there.
+    pub connect_ns: Summary,
+    /// Connections that were made, and that were wanted at a time.
+    pub connections: Connections,
+    /// Connections closed abruptly, as planned.
+    pub aborts: Aborts,
+    /// Errors on connections that were not to be aborted, while others were (the same errors stand in `errors`).
+    pub collateral_errors: u64,
+    /// Errors by phase and cause.
+    pub errors: Vec<ErrorCount>,
+    /// What the generator itself used.
+    pub generator: Generator,
+    /// Per-second view of the window, for plots over time.
+    pub intervals: Vec<Interval>,
+    /// The whole distributions, V2 with DEFLATE, base64 (HdrHistogram's own text form).
+    pub histograms: Histograms,
+}
+
+/// What was asked of the generator.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoadConfig {
+    /// Service spoken.
+    pub service: String,
+    /// Connections.
+    pub connections: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Requests per second in total; absent for a closed loop.
+    pub rate_per_s: Option<f64>,
+    /// `closed`, `constant` or `poisson`.
+    pub arrivals: String,
+    /// Requests on one connection before it is closed; absent for no limit.
+    pub requests_per_connection: Option<u64>,
+    /// Payload size in bytes.
+    pub size_bytes: u64,
+    /// Handler work in each request, as in `spin:50us`.
+    pub work: Option<String>,
+    /// Abort plans as they were given.
+    pub aborts: Vec<String>,
+    /// Time after which a request counts as timed out, in nanoseconds.
+    pub timeout_ns: u64,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// Whether a run's numbers can be believed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The conclusion.
+    pub state: VerdictState,
+    /// Why it is not `valid`: one sentence each.
+    pub reasons: Vec<String>,
+}
+
+impl Verdict {
+    /// A verdict without objections.
+    #[must_use]
+    pub fn valid() -> Self {
+        Self { state: VerdictState::Valid, reasons: Vec::new() }
+    }
+
+    /// Adds an objection; the worst one decides.
+    pub fn object(&mut self, state: VerdictState, reason: String) {
+        self.state = self.state.max(state);
+        self.reasons.push(reason);
+    }
+}
+
+/// The conclusion about a run, from best to worst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VerdictState {
+    /// Nothing speaks against it.
+    Valid,
+    /// Something may have touched the numbers.
+    Suspect,
+    /// The numbers say something else than what was asked.
+    Invalid,
+}
+
+/// What became of the requests of the timed window.
+///
+/// `scheduled = sent + unsent`, `sent = completed + failed + unanswered + aborted`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requests {
+    /// Due within the window (open loop), or begun (closed loop).
+    pub scheduled: u64,
+    /// Begun: a connect or a send was tried.
+    pub sent: u64,
+    /// Never begun, since no connection was free before the end.
+    pub unsent: u64,
+    /// Answered in full and correctly, late ones included.
+    pub completed: u64,
+    /// Ended with an error.
+    pub failed: u64,
+    /// Neither answered nor failed at the end; their ages are in the latency histogram as lower bounds.
+    pub unanswered: u64,
+    /// Given up on purpose (see [`Aborts`]).
+    pub aborted: u64,
+    /// Completed after the time-out (a part of `completed`).
+    pub late: u64,
+}
+
+/// Bytes that went over sockets.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bytes {
+    /// Written.
+    pub sent: u64,
+    /// Read.
+    pub received: u64,
+}
+
+/// A distribution in a few numbers; a percentile is absent where fewer than 100 values stand above it.
+///
+/// `p50` and `p90` are shown from 1 value on the far side too few only when the count is 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Values recorded.
+    pub count: u64,
+    /// Smallest value, exact.
+    pub min: Option<u64>,
+    /// Mean, from the exact sum.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<u64>,
+    /// 90th percentile.
+    pub p90: Option<u64>,
+    /// 99th percentile.
+    pub p99: Option<u64>,
+    /// 99.9th percentile.
+    pub p99_9: Option<u64>,
+    /// Largest value, exact.
+    pub max: Option<u64>,
+}
+
+/// Connections of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Wanted at the same time.
+    pub wanted: u64,
+    /// Made in the window.
+    pub made: u64,
+    /// Most that lived at the same time.
+    pub peak: u64,
+}
+
+/// Connections closed abruptly, as planned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aborts {
+    /// Requests chosen for it.
+    pub planned: u64,
+    /// Carried out.
+    pub done: u64,
+    /// Carried out, by `phase:kind`.
+    pub by_kind: BTreeMap<String, u64>,
+    /// Those of kind `fin` whose FIN was acknowledged before the close, so that no RST can have come first.
+    pub fin_proven: u64,
+    /// Chosen, but the phase was never reached (the connect failed, the reply was too short …).
+    pub not_reached: u64,
+}
+
+/// How often a cause was met in a phase.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorCount {
+    /// `connect`, `send`, `receive`, `content`, `timeout` …
+    pub phase: String,
+    /// The error's name as in errno(3), or `eof-mid-reply`, `wrong-content` …
+    pub cause: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// What the generator itself used in the timed window.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Generator {
+    /// User and system time per request sent, in nanoseconds.
+    pub cpu_ns_per_request: Option<f64>,
+    /// User and system time of all threads, in nanoseconds.
+    pub cpu_ns: u64,
+    /// Largest share of the window that any one thread was not waiting, 0 to 1.
+    pub busy_share: f64,
+    /// Time that its threads were ready to run and did not, in nanoseconds (/proc/self/task/*/schedstat).
+    pub run_queue_wait_ns: Option<u64>,
+    /// Largest resident set in bytes.
+    pub peak_rss_bytes: u64,
+}
+
+/// One interval of the window (a second, or a tenth of one in short runs).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Start, from the start of the window, in nanoseconds.
+    pub start_ns: u64,
+    /// Length in nanoseconds.
+    pub length_ns: u64,
+    /// Replies completed.
+    pub completed: u64,
+    /// Errors.
+    pub failed: u64,
+    /// Median latency of what was completed.
+    pub p50_ns: Option<u64>,
+    /// 99th percentile; not withheld for few values: it is for the eye, not for a claim.
+    pub p99_ns: Option<u64>,
+    /// Largest latency.
+    pub max_ns: Option<u64>,
+}
+
+/// Whole distributions, V2 with DEFLATE, base64.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histograms {
+    /// Of [`Load::latency_ns`].
+    pub latency: String,
+    /// Of [`Load::service_ns`].
+    pub service: String,
+    /// Of [`Load::lag_ns`].
+    pub lag: String,
+    /// Of [`Load::connect_ns`].
+    pub connect: String,
+}

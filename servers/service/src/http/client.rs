@@ -1,0 +1,317 @@
+//! The client side of `http`: requests made once, replies framed and checked. Not here: redirects, retries, when to send.
+
+use super::MAX_FIELDS;
+use super::chunked::{BadChunk, Chunked, Part};
+use super::fields::{has_token, tokens};
+use crate::client::{Ask, Client, Mismatch, Progress};
+use crate::digits::{self, Digits};
+use crate::{MAX_HEAD, MAX_REPLY, Output, pattern};
+use std::mem::MaybeUninit;
+
+/// The client side: asks for `ask.path`, or else for the work, or else for `/bytes/SIZE`.
+///
+/// The content of `/bytes/SIZE` is known, so every byte of it is checked, and no status but 200 will do. Of everything else
+/// the framing and the status are checked, and 2xx and 3xx will do. Sizes above [`MAX_REPLY`] are taken as [`MAX_REPLY`].
+/// Path and host are sent as they are: whoever makes the [`Ask`] sees to it that they hold no spaces or line ends.
+#[derive(Debug)]
+pub struct HttpClient {
+    /// The usual request, made once, and the size of its content where that is known.
+    request: Vec<u8>,
+    size: Option<u64>,
+    /// What follows the target in every request.
+    tail: Vec<u8>,
+    /// Size for `/bytes/SIZE`, where no path is given.
+    ask_size: Option<u64>,
+    close: bool,
+    reply: Reply,
+}
+
+/// The reply that is being received.
+#[derive(Debug)]
+struct Reply {
+    state: State,
+    /// Size of the content, where it is known.
+    size: Option<u64>,
+    /// Bytes of content checked.
+    content: u64,
+    /// Bytes used of the whole reply, and those last seen but not used.
+    used: u64,
+    seen: u64,
+    reusable: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    /// No request is out.
+    Idle,
+    /// Within a head; so much of it has been seen not to hold its end.
+    Head(usize),
+    Length(u64),
+    Chunked(Chunked),
+    /// The content ends with the connection.
+    ToEnd,
+}
+
+/// How the content of a reply is delimited.
+enum Body {
+    Length(u64),
+    Chunked,
+    ToEnd,
+}
+
+const WRONG_SIZE: Mismatch = Mismatch::Malformed("content is not of the size that was asked for");
+
+impl HttpClient {
+    /// A client that asks as `ask` says.
+    #[must_use]
+    pub fn new(ask: &Ask, _connection: u64) -> Self {
+        let close = if ask.close { "Connection: close\r\n" } else { "" };
+        let tail = format!(" HTTP/1.1\r\nHost: {}\r\n{close}\r\n", ask.host).into_bytes();
+        let ask_size = ask.path.is_none().then_some(ask.size.min(MAX_REPLY));
+        let (path, size) = match (&ask.path, ask.work) {
+            (Some(path), _) => (path.clone(), None),
+            (None, Some(work)) => (format!("/{}/{}us", work.name(), work.duration().as_micros()), None),
+            (None, None) => (format!("/bytes/{}", ask.size.min(MAX_REPLY)), ask_size),
+        };
+        let request = [b"GET ", path.as_bytes(), &tail].concat();
+        Self { request, size, tail, ask_size, close: ask.close, reply: Reply::idle() }
+    }
+}
+
+impl Client for HttpClient {
+    fn request(&mut self, _seq: u64, out: &mut Output) {
+        out.copy(&self.request);
+        self.reply = Reply::expected(self.size, !self.close);
+    }
+
+    /// Asks for `/bytes/N`, with N the larger of `bytes` and the usual size, at most [`MAX_REPLY`].
+    ///
+    /// False where a path was given: how much it holds is the server's to say, so the usual request is sent.
+    fn request_large(&mut self, seq: u64, bytes: u64, out: &mut Output) -> bool {
+        let Some(size) = self.ask_size else {
+            self.request(seq, out);
+            return false;
+        };
+        let size = size.max(bytes).min(MAX_REPLY);
+        out.fixed(b"GET /bytes/");
+        out.copy(Digits::new(size).as_bytes());
+        out.copy(&self.tail);
+        self.reply = Reply::expected(Some(size), !self.close);
+        true
+    }
+
+    fn on_reply(&mut self, input: &[u8]) -> Result<(usize, Progress), Mismatch> {
+        self.reply.take(input)
+    }
+
+    fn on_end(&mut self) -> Result<Progress, Mismatch> {
+        self.reply.end()
+    }
+}
+
+impl Reply {
+    fn idle() -> Self {
+        Self { state: State::Idle, size: None, content: 0, used: 0, seen: 0, reusable: true }
+    }
+
+    fn expected(size: Option<u64>, reusable: bool) -> Self {
+        Self { state: State::Head(0), size, reusable, ..Self::idle() }
+    }
+
+    /// Goes as far through `input` as the reply goes.
+    fn take(&mut self, input: &[u8]) -> Result<(usize, Progress), Mismatch> {
+        let mut at = 0;
+        loop {
+            let rest = &input[at..];
+            let n = match &mut self.state {
+                State::Idle if input.is_empty() => return Ok((0, Progress::Done { reusable: true })),
+                State::Idle => return Err(Mismatch::Extra),
+                State::Head(scanned) => match find_head(rest, scanned)? {
+                    None => 0,
+                    Some(head) => {
+                        let len = head.len;
+                        self.begin(&head)?;
+                        len
+                    }
+                },
+                State::Length(left) => {
+                    let n = (*left).min(rest.len() as u64);
+                    *left -= n;
+                    self.check(&rest[..n as usize])?;
+                    n as usize
+                }
+                State::Chunked(chunked) => {
+                    let (n, part) = chunked.next(rest).map_err(|bad| {
+                        Mismatch::Malformed(match bad {
+                            BadChunk::Malformed | BadChunk::TooLarge => "chunked framing does not parse",
+                            BadChunk::TrailersTooLong => "trailers are too long",
+                        })
+                    })?;
+                    match part {
+                        Part::Data(data) => self.check(data)?,
+                        Part::End => self.state = State::Length(0),
+                        Part::More => {}
+                    }
+                    n
+                }
+                State::ToEnd => {
+                    self.check(rest)?;
+                    rest.len()
+                }
+            };
+            at += n;
+            self.used += n as u64;
+            if matches!(self.state, State::Length(0)) {
+                return self.done(at);
+            }
+            if n == 0 || at == input.len() {
+                self.seen = (input.len() - at) as u64;
+                return Ok((at, Progress::More));
+            }
+        }
+    }
+
+    fn done(&mut self, at: usize) -> Result<(usize, Progress), Mismatch> {
+        if self.size.is_some_and(|size| size != self.content) {
+            return Err(WRONG_SIZE);
+        }
+        self.state = State::Idle;
+        Ok((at, Progress::Done { reusable: self.reusable }))
+    }
+
+    /// Goes on behind a head.
+    fn begin(&mut self, head: &Head) -> Result<(), Mismatch> {
+        match head.status {
+            // A final head follows (RFC 9110, 15.2); 101 would end HTTP on the connection, and was not asked for.
+            100 | 102..=199 => {
+                self.state = State::Head(0);
+                return Ok(());
+            }
+            200 => {}
+            201..=399 if self.size.is_none() => {}
+            other => return Err(Mismatch::Status(other)),
+        }
+        self.reusable &= head.persistent;
+        self.state = match head.body {
+            Body::Length(length) if self.size.is_some_and(|size| size != length) => return Err(WRONG_SIZE),
+            Body::Length(length) => State::Length(length),
+            Body::Chunked => State::Chunked(Chunked::new(u64::MAX)),
+            Body::ToEnd => {
+                self.reusable = false;
+                State::ToEnd
+            }
+        };
+        Ok(())
+    }
+
+    fn check(&mut self, data: &[u8]) -> Result<(), Mismatch> {
+        if let Some(size) = self.size {
+            let known = (size - self.content).min(data.len() as u64) as usize;
+            if let Some(i) = pattern::first_difference(size + self.content, &data[..known]) {
+                return Err(Mismatch::Content { offset: self.content + i as u64 });
+            }
+            if known < data.len() {
+                return Err(WRONG_SIZE);
+            }
+        }
+        self.content += data.len() as u64;
+        Ok(())
+    }
+
+    fn end(&mut self) -> Result<Progress, Mismatch> {
+        let complete = match self.state {
+            State::Idle => true,
+            State::ToEnd => self.size.is_none_or(|size| size == self.content),
+            State::Head(_) | State::Length(_) | State::Chunked(_) => false,
+        };
+        if !complete {
+            return Err(Mismatch::EarlyEnd { received: self.used + self.seen });
+        }
+        self.state = State::Idle;
+        Ok(Progress::Done { reusable: false })
+    }
+}
+
+/// What matters of the head of a reply.
+struct Head {
+    status: u16,
+    body: Body,
+    /// The server will keep the connection open.
+    persistent: bool,
+    len: usize,
+}
+
+/// The head that begins `input`, `None` while it is unfinished.
+///
+/// The parser runs on the first sight of a head, which nearly always is all of it; a head in pieces is parsed again only
+/// when its end has come. What is wrong with a head is therefore said when it is complete, so that the verdict does not
+/// depend on the cut; what is no HTTP/1 at all is told at once.
+fn find_head(input: &[u8], scanned: &mut usize) -> Result<Option<Head>, Mismatch> {
+    let window = &input[..input.len().min(MAX_HEAD)];
+    if window.iter().zip(b"HTTP/1.").any(|(got, want)| got != want) {
+        return Err(Mismatch::Malformed("not an HTTP/1 reply"));
+    }
+    if *scanned == 0 || has_end(&window[scanned.saturating_sub(2)..]) {
+        match parse_head(window) {
+            Ok(None) => {}
+            Err(_) if !has_end(window) => {}
+            found => return found,
+        }
+    }
+    if window.len() == MAX_HEAD {
+        return Err(Mismatch::Malformed("head is too long"));
+    }
+    *scanned = window.len();
+    Ok(None)
+}
+
+/// Whether an empty line ends in `bytes`; a bare LF counts, as the parser lets servers have it (RFC 9112, 2.2).
+fn has_end(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', bytes).any(|i| matches!(&bytes[i + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
+}
+
+fn parse_head(input: &[u8]) -> Result<Option<Head>, Mismatch> {
+    let mut storage = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let len = match parser.parse_response_with_uninit_headers(&mut response, input, &mut storage) {
+        Ok(httparse::Status::Complete(len)) => len,
+        Ok(httparse::Status::Partial) => return Ok(None),
+        Err(httparse::Error::TooManyHeaders) => return Err(Mismatch::Malformed("head has too many fields")),
+        Err(_) => return Err(Mismatch::Malformed("head does not parse")),
+    };
+    let status = response.code.unwrap_or(0);
+    let old = response.version == Some(0);
+    let (mut length, mut coding, mut close, mut keep_alive) = (None, None, false, false);
+    for &httparse::Header { name, value } in response.headers.iter() {
+        match name.len() {
+            10 if name.eq_ignore_ascii_case("connection") => {
+                close |= has_token(value, b"close");
+                keep_alive |= has_token(value, b"keep-alive");
+            }
+            14 if name.eq_ignore_ascii_case("content-length") => {
+                let new =
+                    digits::parse(value).ok_or(Mismatch::Malformed("Content-Length is not a number"))?;
+                if length.replace(new).is_some_and(|first| first != new) {
+                    return Err(Mismatch::Malformed("two Content-Length fields that differ"));
+                }
+            }
+            17 if name.eq_ignore_ascii_case("transfer-encoding") => coding = Some(value),
+            _ => {}
+        }
+    }
+    // RFC 9112, 6.3: in this order.
+    let body = match (status, coding, length) {
+        (100..=199 | 204 | 304, _, _) => Body::Length(0),
+        (_, Some(_), Some(_)) => return Err(Mismatch::Malformed("Content-Length beside Transfer-Encoding")),
+        (_, Some(coding), None) => match tokens(coding).last() {
+            Some(last) if last.eq_ignore_ascii_case(b"chunked") => Body::Chunked,
+            _ => Body::ToEnd,
+        },
+        (_, None, Some(length)) => Body::Length(length),
+        (_, None, None) => Body::ToEnd,
+    };
+    // HTTP/1.0 has no transfer codings: such framing is not trusted for a further reply (RFC 9112, 6.1).
+    let persistent = !close && (!old || (keep_alive && coding.is_none()));
+    Ok(Some(Head { status, body, persistent, len }))
+}

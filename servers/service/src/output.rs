@@ -1,0 +1,315 @@
+//! What a protocol wants sent, as segments, so that echo copies nothing and a large reply takes no memory.
+//! Not here: the sending.
+
+use crate::pattern;
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// Segments queued above this many make the output full, however short they are.
+const MAX_SEGMENTS: usize = 64;
+
+/// Scratch bytes below which nothing is reclaimed while output is still queued.
+const RECLAIM: usize = 16 * 1024;
+
+#[derive(Clone, Copy, Debug)]
+enum Segment {
+    /// A range of the driver's input buffer.
+    Input { start: usize, end: usize },
+    /// Bytes that live as long as the program.
+    Static(&'static [u8]),
+    /// A range of `scratch`.
+    Scratch { start: usize, end: usize },
+    /// A stretch of the payload text.
+    Pattern { at: u64, len: u64 },
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        match *self {
+            Self::Input { start, end } | Self::Scratch { start, end } => (end - start) as u64,
+            Self::Static(bytes) => bytes.len() as u64,
+            Self::Pattern { len, .. } => len,
+        }
+    }
+
+    fn advance(&mut self, n: u64) {
+        match self {
+            Self::Input { start, .. } | Self::Scratch { start, .. } => *start += n as usize,
+            Self::Static(bytes) => *bytes = &bytes[n as usize..],
+            Self::Pattern { at, len } => {
+                *at += n;
+                *len -= n;
+            }
+        }
+    }
+}
+
+/// The unsent output of one connection.
+#[derive(Debug, Default)]
+pub struct Output {
+    segments: VecDeque<Segment>,
+    scratch: Vec<u8>,
+    len: u64,
+    /// Where the slice that the protocol sees begins in the driver's input buffer.
+    base: usize,
+}
+
+impl Output {
+    /// An empty output; allocates nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    // ---- the protocol's side
+
+    /// Queues bytes `start..end` of the input that the protocol was shown.
+    pub fn input(&mut self, start: usize, end: usize) {
+        self.push(Segment::Input { start: self.base + start, end: self.base + end });
+    }
+
+    /// Queues bytes that live as long as the program.
+    pub fn fixed(&mut self, bytes: &'static [u8]) {
+        self.push(Segment::Static(bytes));
+    }
+
+    /// Queues a copy of `bytes`; for heads, not for payloads.
+    pub fn copy(&mut self, bytes: &[u8]) {
+        let start = self.scratch.len();
+        self.scratch.extend_from_slice(bytes);
+        self.push(Segment::Scratch { start, end: self.scratch.len() });
+    }
+
+    /// Queues `len` bytes of the payload text from position `at` (see [`pattern`]).
+    pub fn pattern(&mut self, at: u64, len: u64) {
+        self.push(Segment::Pattern { at, len });
+    }
+
+    fn push(&mut self, segment: Segment) {
+        let len = segment.len();
+        if len > 0 {
+            self.len += len;
+            self.segments.push_back(segment);
+        }
+    }
+
+    // ---- the driver's side
+
+    /// Bytes not yet sent.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// True when everything is sent.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// True when the driver must send before it shows more input (S4).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.len >= crate::HIGH_WATER || self.segments.len() >= MAX_SEGMENTS
+    }
+
+    /// Says where in its input buffer the slice begins that the driver is about to show to the protocol.
+    pub fn set_base(&mut self, base: usize) {
+        self.base = base;
+    }
+
+    /// Fills `slots` with what is to be sent first; returns how many were filled. `input` is the driver's input buffer.
+    pub fn slices<'a>(&'a self, input: &'a [u8], slots: &mut [IoSlice<'a>]) -> usize {
+        let mut filled = 0;
+        for segment in &self.segments {
+            match *segment {
+                Segment::Pattern { mut at, mut len } => {
+                    while len > 0 && filled < slots.len() {
+                        let bytes = pattern::piece(at, len);
+                        slots[filled] = IoSlice::new(bytes);
+                        filled += 1;
+                        at += bytes.len() as u64;
+                        len -= bytes.len() as u64;
+                    }
+                }
+                _ if filled < slots.len() => {
+                    slots[filled] = IoSlice::new(self.bytes(segment, input));
+                    filled += 1;
+                }
+                _ => {}
+            }
+            if filled == slots.len() {
+                break;
+            }
+        }
+        filled
+    }
+
+    /// The first stretch to be sent, or an empty slice: enough for a driver that sends one buffer at a time.
+    #[must_use]
+    pub fn first<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
+        self.segments.front().map_or(&[], |segment| self.bytes(segment, input))
+    }
+
+    /// Number of segments queued; with one, [`first`](Self::first) of a non-pattern segment is everything.
+    #[must_use]
+    pub fn segments(&self) -> usize {
+        self.segments.len()
+    }
+
+    fn bytes<'a>(&'a self, segment: &Segment, input: &'a [u8]) -> &'a [u8] {
+        match *segment {
+            Segment::Input { start, end } => &input[start..end],
+            Segment::Static(bytes) => bytes,
+            Segment::Scratch { start, end } => &self.scratch[start..end],
+            Segment::Pattern { at, len } => pattern::piece(at, len),
+        }
+    }
+
+    /// Takes `n` bytes as sent.
+    pub fn advance(&mut self, n: usize) {
+        let mut n = n as u64;
+        debug_assert!(n <= self.len, "more sent than queued");
+        self.len = self.len.saturating_sub(n);
+        while let Some(segment) = self.segments.front_mut() {
+            let len = segment.len();
+            if n < len {
+                segment.advance(n);
+                self.reclaim();
+                return;
+            }
+            n -= len;
+            self.segments.pop_front();
+        }
+        self.scratch.clear();
+    }
+
+    /// Moves the scratch bytes still wanted to the front, once they are the lesser half.
+    ///
+    /// A peer that always has a further request under way may never see the output empty, and scratch would grow for ever (S4).
+    fn reclaim(&mut self) {
+        if self.scratch.len() < RECLAIM {
+            return;
+        }
+        let starts = self.segments.iter().filter_map(|segment| match *segment {
+            Segment::Scratch { start, .. } => Some(start),
+            _ => None,
+        });
+        let dead = starts.min().unwrap_or(self.scratch.len());
+        if dead < self.scratch.len() / 2 {
+            return;
+        }
+        self.scratch.drain(..dead);
+        for segment in &mut self.segments {
+            if let Segment::Scratch { start, end } = segment {
+                *start -= dead;
+                *end -= dead;
+            }
+        }
+    }
+
+    /// Copies what still refers to the driver's input buffer, so that the driver may use the buffer for something else.
+    pub fn detach(&mut self, input: &[u8]) {
+        let Self { segments, scratch, .. } = self;
+        for segment in segments {
+            if let Segment::Input { start, end } = *segment {
+                let at = scratch.len();
+                scratch.extend_from_slice(&input[start..end]);
+                *segment = Segment::Scratch { start: at, end: scratch.len() };
+            }
+        }
+    }
+
+    /// Gives memory back that a busy moment left behind; for a connection that may now be idle for long.
+    pub fn shrink(&mut self) {
+        if self.len == 0 && self.scratch.capacity() > 1024 {
+            self.scratch = Vec::new();
+        }
+    }
+
+    /// Everything that is queued, as bytes; takes it as sent. For tests and for the generator's small requests.
+    pub fn take(&mut self, input: &[u8]) -> Vec<u8> {
+        let mut all = Vec::new();
+        while !self.is_empty() {
+            let n = {
+                let bytes = self.first(input);
+                all.extend_from_slice(bytes);
+                bytes.len()
+            };
+            self.advance(n);
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_what_was_put_in() {
+        let input = b"..abc..";
+        let mut out = Output::new();
+        out.set_base(2);
+        out.input(0, 3);
+        out.fixed(b"def");
+        out.copy(b"ghi");
+        out.pattern(65_520, 2);
+        out.fixed(b"");
+        assert_eq!((out.len(), out.segments()), (11, 4));
+        let mut slots = [IoSlice::new(&[]); 8];
+        assert_eq!(out.slices(input, &mut slots), 5, "the payload text wraps");
+        assert_eq!(out.slices(input, &mut slots[..2]), 2);
+        out.advance(4);
+        out.detach(input);
+        assert_eq!(out.take(b""), [b"efghi", pattern::piece(65_520, 1), pattern::piece(0, 1)].concat());
+        assert!(out.is_empty());
+    }
+
+    #[test]
+    fn detaches_what_refers_to_the_input() {
+        let mut out = Output::new();
+        out.copy(b"1");
+        out.input(0, 2);
+        out.advance(2);
+        out.detach(b"xy");
+        out.copy(b"2");
+        assert_eq!(out.take(b""), b"y2");
+    }
+
+    #[test]
+    fn is_full_by_bytes_and_by_segments() {
+        let mut out = Output::new();
+        out.pattern(0, crate::HIGH_WATER - 1);
+        assert!(!out.is_full());
+        out.fixed(b"x");
+        assert!(out.is_full());
+        let mut out = Output::new();
+        for _ in 0..MAX_SEGMENTS {
+            assert!(!out.is_full());
+            out.fixed(b"x");
+        }
+        assert!(out.is_full());
+    }
+
+    /// A reader who is always a little behind must not make the scratch grow with everything that was ever sent.
+    #[test]
+    fn stays_small_when_it_never_runs_empty() {
+        let mut out = Output::new();
+        let mut got = Vec::new();
+        for i in 0..10_000u32 {
+            out.copy(&[i as u8; 200]);
+            let keep = 100 + u64::from(i % 50);
+            while out.len() > keep {
+                let n = (out.first(b"").len() as u64).min(130).min(out.len() - keep) as usize;
+                got.extend_from_slice(&out.first(b"")[..n]);
+                out.advance(n);
+            }
+            assert!(!out.is_empty());
+        }
+        got.extend(out.take(b""));
+        let want: Vec<u8> = (0..10_000u32).flat_map(|i| [i as u8; 200]).collect();
+        assert!(got == want);
+        assert!(out.scratch.capacity() <= 4 * RECLAIM, "{}", out.scratch.capacity());
+    }
+}

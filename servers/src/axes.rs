@@ -1,0 +1,65 @@
+//! What a model is: five axes, what it can hold, which families it serves. Not here: any model.
+
+use sys::Family;
+
+/// The five axes of which a named model is one point.
+#[derive(Clone, Copy, Debug)]
+pub struct Axes {
+    /// Who accepts, and how a connection gets to whoever serves it.
+    pub accept: &'static str,
+    /// What separates one connection from another.
+    pub isolation: &'static str,
+    /// How long a worker lives.
+    pub lifetime: &'static str,
+    /// How one worker serves several connections.
+    pub multiplexing: &'static str,
+    /// Where handler work runs.
+    pub work: &'static str,
+}
+
+/// How many connections can be open and served at the same time, by the model's nature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// One at a time; the next is served when it has closed.
+    One,
+    /// As many as there are descriptors below this number.
+    Descriptors(u32),
+    /// As many as the system lets it have.
+    System,
+}
+
+impl Capacity {
+    /// Why `connections` that stay open at the same time cannot be held, if so.
+    #[must_use]
+    pub fn refuses(self, connections: u64) -> Option<String> {
+        match self {
+            Self::One if connections > 1 => {
+                Some("serves one connection at a time; the others would wait until it closes".to_owned())
+            }
+            // A few descriptors are taken: standard streams, listener, signals.
+            Self::Descriptors(limit) if connections + 8 > u64::from(limit) => {
+                Some(format!("cannot watch descriptors from {limit} on"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether a model serves a family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// It does.
+    Yes,
+    /// It does not, and why.
+    No(&'static str),
+}
+
+/// The families of a model that serves TCP and nothing else so far.
+#[must_use]
+pub fn tcp_only(family: Family) -> Support {
+    match family {
+        Family::Tcp => Support::Yes,
+        Family::Unix => Support::No("Unix stream sockets are not served yet"),
+        Family::Udp | Family::Unixgram => Support::No("datagrams are not served yet"),
+    }
+}

@@ -1,0 +1,127 @@
+//! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
+
+use crate::endpoint::{Endpoint, Options};
+use crate::registry::{self, Entry};
+use crate::{MODELS, Support};
+use clap::Parser;
+use service::{Kind, Work};
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+use sys::Url;
+
+/// Wrong use (the number is that of `record::Exit`, which this crate may not import).
+const USAGE: u8 = 2;
+/// The server cannot get ready here.
+const UNFIT: u8 = 3;
+/// The server broke.
+const BROKEN: u8 = 4;
+
+/// Runs one server model until SIGTERM or SIGINT.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, about, after_help = models_help())]
+struct Args {
+    /// The concurrency model
+    model: String,
+    /// Where to listen; port 0 lets the kernel choose
+    #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:0")]
+    listen: String,
+    /// What is said: greeting, echo, sized, http
+    #[arg(long, default_value = "echo")]
+    service: Kind,
+    /// Handler work before each reply: spin:TIME or sleep:TIME
+    #[arg(long, value_name = "WORK")]
+    work: Option<Work>,
+    /// Threads or processes, for models that have a fixed number of them [default: the processors allowed]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// Connections that the kernel may queue
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    backlog: u32,
+    /// Most child processes at a time, for models that make one a connection
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
+    max_children: u32,
+    /// Seconds that what is in flight may take after SIGTERM
+    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
+    grace: f64,
+}
+
+fn models_help() -> String {
+    let lines = MODELS.iter().map(|entry| format!("  {:<10} {}", entry.model.name, entry.model.summary));
+    format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What went wrong: one line, and the exit code.
+struct Failure(u8, String);
+
+/// Runs the command line `args`, the first of which is the program's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            // Help goes to stdout, a complaint to stderr; either may be closed.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match command(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(code, text)) => {
+            let _ = writeln!(io::stderr(), "server: {text}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn command(args: Args) -> Result<(), Failure> {
+    let (entry, url) = check(&args)?;
+    let options = Options {
+        workers: usize::from(args.workers.unwrap_or_else(processors)),
+        backlog: args.backlog,
+        grace: Duration::from_secs_f64(args.grace),
+        max_children: args.max_children as usize,
+    };
+    sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
+        .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
+    let endpoint = Endpoint::bind(&url, options).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
+    (entry.run)(args.service, args.work, endpoint)
+        .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
+}
+
+fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
+    let usage = |text: String| Failure(USAGE, text);
+    let entry = registry::model(&args.model).ok_or_else(|| {
+        usage(format!("unknown model `{}`; the models are {}", args.model, registry::names()))
+    })?;
+    let url: Url = args.listen.parse().map_err(|e: sys::BadUrl| usage(e.to_string()))?;
+    if url.http && url.path.as_deref().is_some_and(|path| path != "/") {
+        return Err(usage(format!(
+            "bad address `{}`: a server listens on no path; leave `/…` out",
+            args.listen
+        )));
+    }
+    if let Support::No(reason) = (entry.model.supports)(url.family) {
+        return Err(usage(format!("{} does not serve {}: {reason}", args.model, url.family)));
+    }
+    if !(0.0..=3600.0).contains(&args.grace) {
+        return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));
+    }
+    Ok((entry, url))
+}
+
+fn processors() -> u16 {
+    std::thread::available_parallelism().map_or(1, |n| u16::try_from(n.get()).unwrap_or(u16::MAX))
+}
+
+fn cannot_listen(url: &Url, error: &io::Error) -> String {
+    let advice = match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another server has the port; choose another, or 0 to let the kernel choose"
+        }
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+        io::ErrorKind::AddrNotAvailable => "this machine does not have the address",
+        _ => "see the cause",
+    };
+    format!("cannot listen on {url}: {error}: {advice}")
+}

@@ -1,0 +1,220 @@
+//! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted.
+
+use super::LINGER;
+use service::{MAX_HEAD, Output, Protocol, Step, Work};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+use sys::socket::{self, Side};
+
+/// Bytes read at a time. Room for an unfinished request and as much again.
+const BUFFER: usize = 2 * MAX_HEAD;
+
+/// Buffers sent per call: as many as a reply of one segment of the payload text, a head and a few pipelined echoes need.
+const SLICES: usize = 16;
+
+/// What a connection reports to whoever may want to stop it.
+pub trait Watch {
+    /// Says whether the connection is between requests; returns true when it should end now.
+    fn idle(&self, idle: bool) -> bool;
+}
+
+/// Buffers that a thread or process uses for one connection after the other.
+#[derive(Debug)]
+pub struct Buffers {
+    input: Vec<u8>,
+    out: Output,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Self { input: vec![0; BUFFER], out: Output::new() }
+    }
+}
+
+/// Serves `connection` until it is closed. An error of the connection ends the connection and nothing else.
+///
+/// `watch` is dropped before the descriptor is closed: whoever stops connections by number never meets one that is another's.
+pub fn serve<P: Protocol>(connection: OwnedFd, protocol: P, buffers: &mut Buffers, watch: impl Watch) {
+    // What the connection before could not send is nobody's.
+    let unsent = buffers.out.len();
+    buffers.out.advance(unsent as usize);
+    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0, end: 0 };
+    let how = talk.run(&watch);
+    part(connection.as_fd(), how, &mut buffers.input);
+    drop(watch);
+    drop(connection);
+}
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// Everything is said on both sides, or the peer is gone.
+    Over,
+    /// Said by us; the peer is not expected to be sending.
+    Close,
+    /// Said by us; the peer may still be sending.
+    Linger,
+    /// To be reset.
+    Abort,
+}
+
+struct Talk<'a, P> {
+    fd: BorrowedFd<'a>,
+    protocol: P,
+    buffers: &'a mut Buffers,
+    /// The unconsumed input is `input[start..end]`.
+    start: usize,
+    end: usize,
+}
+
+impl<P: Protocol> Talk<'_, P> {
+    fn run(&mut self, watch: &impl Watch) -> Ended {
+        let mut step = self.protocol.on_open(&mut self.buffers.out);
+        let mut over = false;
+        loop {
+            match step {
+                Step::Read => {}
+                Step::Work(work) => {
+                    // What was asked before does not wait for this work.
+                    if self.flush().is_err() {
+                        return Ended::Over;
+                    }
+                    perform(work);
+                    step = self.protocol.on_work_done(&mut self.buffers.out);
+                    continue;
+                }
+                Step::Abort => return Ended::Abort,
+                Step::Close | Step::Linger => {
+                    return match self.flush() {
+                        Ok(()) if over => Ended::Over,
+                        // What was not consumed shows that the peer is sending, whatever the service expected.
+                        Ok(()) if step == Step::Linger || self.start < self.end => Ended::Linger,
+                        Ok(()) => Ended::Close,
+                        Err(_) => Ended::Over,
+                    };
+                }
+            }
+            if self.start < self.end && !self.buffers.out.is_full() {
+                let consumed;
+                (consumed, step) = self.offer();
+                if consumed > 0 || step != Step::Read {
+                    continue;
+                }
+            }
+            let was_full = self.buffers.out.is_full();
+            if self.flush().is_err() {
+                return Ended::Over;
+            }
+            if was_full && self.start < self.end {
+                continue;
+            }
+            if over {
+                step = self.protocol.on_eof(&self.buffers.input[self.start..self.end], &mut self.buffers.out);
+                if step == Step::Read {
+                    step = Step::Close;
+                }
+                self.start = self.end;
+                continue;
+            }
+            match self.receive(watch) {
+                Ok(more) => over = !more,
+                Err(_) => return Ended::Over,
+            }
+        }
+    }
+
+    fn offer(&mut self) -> (usize, Step) {
+        let Buffers { input, out } = &mut *self.buffers;
+        out.set_base(self.start);
+        let (consumed, step) = self.protocol.on_input(&input[self.start..self.end], out);
+        self.start += consumed;
+        (consumed, step)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let Buffers { input, out } = &mut *self.buffers;
+        while !out.is_empty() {
+            let sent = send(self.fd, out, input);
+            match sent {
+                Ok(n) => out.advance(n),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads once; false at the end of input.
+    fn receive(&mut self, watch: &impl Watch) -> io::Result<bool> {
+        let input = &mut self.buffers.input;
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > 0 {
+            input.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == input.len() {
+            // A protocol leaves at most MAX_HEAD bytes; more would be read for ever.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if watch.idle(self.end == 0 && self.protocol.is_idle()) {
+            return Ok(false);
+        }
+        let received = loop {
+            match socket::recv(self.fd, &mut input[self.end..]) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => break other,
+            }
+        };
+        watch.idle(false);
+        let n = received?;
+        self.end += n;
+        Ok(n > 0)
+    }
+}
+
+/// Sends what is queued first, in one call; returns the bytes taken.
+pub(super) fn send(fd: BorrowedFd<'_>, out: &Output, input: &[u8]) -> io::Result<usize> {
+    let first = out.first(input);
+    if first.len() as u64 == out.len() {
+        return socket::send(fd, first);
+    }
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let n = out.slices(input, &mut slices);
+    socket::send_slices(fd, &slices[..n])
+}
+
+/// Does handler work in the calling thread.
+pub(super) fn perform(work: Work) {
+    match work {
+        Work::Spin(time) => sys::clock::spin(time),
+        Work::Sleep(time) => sys::clock::sleep(time),
+    }
+}
+
+/// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what is in flight (RFC 9293, 3.6.1).
+fn part(fd: BorrowedFd<'_>, how: Ended, scrap: &mut [u8]) {
+    let linger = match how {
+        Ended::Over => false,
+        Ended::Abort => {
+            // Without the option the close is a plain one; there is nobody to tell.
+            let _ = socket::reset_on_close(fd);
+            false
+        }
+        Ended::Linger => true,
+        Ended::Close => matches!(socket::recv_now(fd, scrap), Ok(n) if n > 0),
+    };
+    if linger && socket::shutdown(fd, Side::Write).is_ok() {
+        let end = Instant::now() + LINGER;
+        while let Some(left) = end.checked_duration_since(Instant::now()) {
+            match socket::wait_readable(&[fd], Some(left)) {
+                Ok(ready) if ready.contains(&true) => {}
+                _ => break,
+            }
+            if !matches!(socket::recv_now(fd, scrap), Ok(n) if n > 0) {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! One non-blocking connection as a state machine: told what is ready, it says what to wait for. Not here: the waiting (`reactor`
+//! for select and epoll, `tasks` for a runtime), so that the rules of non-blocking I/O live once.
+//!
+//! Rules: read once and write at once on each event, ask for writability only after a short write; while output is unsent, do
+//! not read (back-pressure); input that cannot be used yet is kept, bounded by what one read brings and one unfinished request;
+//! half-close drops nothing; an idle connection owns no buffer.
+
+use super::LINGER;
+use service::{Output, Protocol, Step, Work};
+use std::io::{self, IoSlice};
+use std::time::Instant;
+use sys::{Event, Interest};
+
+/// Bytes written on one event before others get their turn.
+const WRITE_BUDGET: usize = 1024 * 1024;
+
+/// Buffers sent per call.
+const SLICES: usize = 16;
+
+/// A non-blocking stream.
+pub trait Io {
+    /// Reads; `Ok(0)` is the end, `WouldBlock` means later.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Writes from one buffer.
+    ///
+    /// # Errors
+    /// Those of send(2).
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize>;
+    /// Writes from several buffers.
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    fn send_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Sends FIN.
+    ///
+    /// # Errors
+    /// Those of shutdown(2).
+    fn finish(&mut self) -> io::Result<()>;
+    /// Makes the close that follows a reset.
+    fn reset(&mut self);
+}
+
+/// What a connection waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// An event.
+    Wait(Interest),
+    /// A moment; then [`Conn::on_time`]. An event that is an error ends it earlier.
+    WaitUntil(Interest, Instant),
+    /// Nothing: drop it, which closes it.
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Requests and replies.
+    Talking,
+    /// A handler sleeps until then.
+    Sleeping(Instant),
+    /// The last words are being sent; then close, lingering or not.
+    Leaving { linger: bool },
+    /// FIN is sent; what still comes is dropped, until then at most.
+    Lingering(Instant),
+}
+
+/// A connection without its socket.
+#[derive(Debug)]
+pub struct Conn<P> {
+    protocol: P,
+    out: Output,
+    /// Input that was read and not consumed.
+    held: Vec<u8>,
+    phase: Phase,
+    /// The peer has said its last word.
+    over: bool,
+    /// The protocol has been told so.
+    told: bool,
+}
+
+/// How far the sending came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flush {
+    All,
+    Blocked,
+}
+
+impl<P: Protocol> Conn<P> {
+    /// A connection that has just been accepted.
+    pub fn new(protocol: P) -> Self {
+        Self {
+            protocol,
+            out: Output::new(),
+            held: Vec::new(),
+            phase: Phase::Talking,
+            over: false,
+            told: false,
+        }
+    }
+
+    /// The first step: a server that speaks first does so here.
+    pub fn on_open(&mut self, io: &mut impl Io) -> Next {
+        let step = self.protocol.on_open(&mut self.out);
+        let held = std::mem::take(&mut self.held);
+        self.go_on(io, step, &held)
+    }
+
+    /// True between requests: nothing read, nothing unsent, nothing being done.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.phase == Phase::Talking && self.held.is_empty() && self.out.is_empty() && self.protocol.is_idle()
+    }
+
+    /// Something is ready. `scratch` is lent for the call: a loop needs one for all its connections.
+    pub fn on_event(&mut self, event: Event, io: &mut impl Io, scratch: &mut [u8]) -> Next {
+        match self.phase {
+            Phase::Lingering(_) => self.drop_input(io, scratch),
+            // An error while the handler sleeps: the reply can reach nobody. Waiting on would spin, the event stays.
+            Phase::Sleeping(_) if event.hang_up => Next::Done,
+            Phase::Sleeping(_) => self.next(Flush::All),
+            Phase::Leaving { .. } => self.go_on(io, Step::Read, &[]),
+            Phase::Talking if !self.out.is_empty() => {
+                let held = std::mem::take(&mut self.held);
+                self.go_on(io, Step::Read, &held)
+            }
+            Phase::Talking if event.read || event.hang_up => self.read(io, scratch),
+            Phase::Talking => self.next(Flush::All),
+        }
+    }
+
+    /// The moment of [`Next::WaitUntil`] has come.
+    pub fn on_time(&mut self, now: Instant, io: &mut impl Io) -> Next {
+        match self.phase {
+            Phase::Sleeping(until) if now >= until => {
+                self.phase = Phase::Talking;
+                let step = self.protocol.on_work_done(&mut self.out);
+                let held = std::mem::take(&mut self.held);
+                self.go_on(io, step, &held)
+            }
+            Phase::Lingering(until) if now >= until => Next::Done,
+            _ => self.next(if self.out.is_empty() { Flush::All } else { Flush::Blocked }),
+        }
+    }
+
+    fn read(&mut self, io: &mut impl Io, scratch: &mut [u8]) -> Next {
+        let received = match io.recv(scratch) {
+            Ok(n) => n,
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                return self.next(Flush::All);
+            }
+            Err(_) => return Next::Done,
+        };
+        self.over = received == 0;
+        if self.held.is_empty() {
+            return self.go_on(io, Step::Read, &scratch[..received]);
+        }
+        let mut held = std::mem::take(&mut self.held);
+        held.extend_from_slice(&scratch[..received]);
+        self.go_on(io, Step::Read, &held)
+    }
+
+    /// Shows `input` to the protocol and sends what it says until one of them must wait; keeps what was not consumed.
+    fn go_on(&mut self, io: &mut impl Io, first: Step, input: &[u8]) -> Next {
+        let mut at = 0;
+        let next = self.steps(io, first, input, &mut at);
+        if next == Next::Done {
+            return next;
+        }
+        if !self.out.is_empty() {
+            self.out.detach(input);
+        }
+        if at < input.len() && self.phase != (Phase::Leaving { linger: false }) {
+            self.held.extend_from_slice(&input[at..]);
+        }
+        next
+    }
+
+    fn steps(&mut self, io: &mut impl Io, first: Step, input: &[u8], at: &mut usize) -> Next {
+        let mut step = first;
+        loop {
+            match step {
+                Step::Read => {}
+                Step::Work(Work::Spin(time)) => {
+                    // What was asked before does not wait for this work; an error shows at the next write.
+                    let _ = self.flush(io, input);
+                    sys::clock::spin(time);
+                    step = self.protocol.on_work_done(&mut self.out);
+                    continue;
+                }
+                Step::Work(Work::Sleep(time)) => {
+                    if self.flush(io, input).is_err() {
+                        return Next::Done;
+                    }
+                    self.phase = Phase::Sleeping(Instant::now() + time);
+                    return self.next(Flush::All);
+                }
+                Step::Abort => {
+                    io.reset();
+                    return Next::Done;
+                }
+                Step::Close => self.phase = Phase::Leaving { linger: false },
+                Step::Linger => self.phase = Phase::Leaving { linger: true },
+            }
+            step = Step::Read;
+            if self.phase == Phase::Talking && *at < input.len() && !self.out.is_full() {
+                self.out.set_base(*at);
+                let (consumed, then) = self.protocol.on_input(&input[*at..], &mut self.out);
+                *at += consumed;
+                step = then;
+                if consumed > 0 || step != Step::Read {
+                    continue;
+                }
+            }
+            let was_full = self.out.is_full();
+            match self.flush(io, input) {
+                Ok(Flush::All) => {}
+                Ok(Flush::Blocked) => return self.next(Flush::Blocked),
+                Err(_) => return Next::Done,
+            }
+            if let Phase::Leaving { linger } = self.phase {
+                return self.leave(io, linger || *at < input.len());
+            }
+            if was_full && *at < input.len() {
+                continue;
+            }
+            if self.over && !self.told {
+                self.told = true;
+                step = match self.protocol.on_eof(&input[*at..], &mut self.out) {
+                    Step::Read => Step::Close,
+                    other => other,
+                };
+                *at = input.len();
+                continue;
+            }
+            return self.next(Flush::All);
+        }
+    }
+
+    fn flush(&mut self, io: &mut impl Io, input: &[u8]) -> io::Result<Flush> {
+        let mut budget = WRITE_BUDGET;
+        while !self.out.is_empty() {
+            let first = self.out.first(input);
+            let sent = if first.len() as u64 == self.out.len() {
+                io.send(first)
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let n = self.out.slices(input, &mut slices);
+                io.send_slices(&slices[..n])
+            };
+            match sent {
+                Ok(n) => {
+                    self.out.advance(n);
+                    if n >= budget && !self.out.is_empty() {
+                        return Ok(Flush::Blocked);
+                    }
+                    budget = budget.saturating_sub(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Flush::Blocked),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Flush::All)
+    }
+
+    /// Everything is sent. A close with unread input would be a reset, which can destroy the reply in flight.
+    fn leave(&mut self, io: &mut impl Io, linger: bool) -> Next {
+        if self.over {
+            return Next::Done;
+        }
+        let mut scrap = [0; 512];
+        if !linger {
+            match io.recv(&mut scrap) {
+                Ok(n) if n > 0 => {}
+                _ => return Next::Done,
+            }
+        }
+        if io.finish().is_err() {
+            return Next::Done;
+        }
+        self.phase = Phase::Lingering(Instant::now() + LINGER);
+        self.held = Vec::new();
+        self.next(Flush::All)
+    }
+
+    fn drop_input(&self, io: &mut impl Io, scratch: &mut [u8]) -> Next {
+        match io.recv(scratch) {
+            Ok(n) if n > 0 => self.next(Flush::All),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
+                self.next(Flush::All)
+            }
+            _ => Next::Done,
+        }
+    }
+
+    fn next(&self, flush: Flush) -> Next {
+        match self.phase {
+            Phase::Sleeping(until) => Next::WaitUntil(Interest::NONE, until),
+            Phase::Lingering(until) => Next::WaitUntil(Interest::READ, until),
+            _ if flush == Flush::Blocked => Next::Wait(Interest::WRITE),
+            _ => Next::Wait(Interest::READ),
+        }
+    }
+}

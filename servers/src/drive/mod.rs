@@ -1,0 +1,17 @@
+//! Connection drivers: where the hard rules of socket I/O live once. Not here: who calls them, which is what a model is.
+
+pub mod acceptor;
+pub mod blocking;
+pub mod conn;
+pub mod reactor;
+pub mod roster;
+pub mod tasks;
+
+use std::time::Duration;
+
+/// How long a closing connection is read from and dropped, at most, so that no RST overtakes the reply (RFC 9112, 9.6).
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// How long to wait before the next accept(2) when descriptors or memory ran out. Long enough not to count as spinning,
+/// short enough to be back soon when something was closed.
+pub const BACK_OFF: Duration = Duration::from_millis(50);

@@ -1,0 +1,145 @@
+//! One connection as a task of the tokio runtime: the state machine of `conn`, woken by the runtime. Not here: the runtime.
+
+use super::blocking::Watch as _;
+use super::conn::{Conn, Io, Next};
+use super::roster::Entry;
+use service::Protocol;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::os::fd::AsFd as _;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use sys::{Event, Interest};
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+/// Bytes read at a time: one buffer a runtime thread, lent to whichever task it runs, so that a waiting task owns none.
+const SCRATCH: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; SCRATCH]);
+}
+
+/// A connection being served; done when it is closed.
+pub struct Task<P> {
+    // Before the stream: the entry leaves the roster before the descriptor is closed.
+    entry: Entry,
+    stream: TcpStream,
+    conn: Conn<P>,
+    next: Option<Next>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl<P: Protocol> Task<P> {
+    /// Serves `stream` with `protocol`; `entry` is its place in the roster.
+    pub fn new(stream: TcpStream, protocol: P, entry: Entry) -> Self {
+        Self { entry, stream, conn: Conn::new(protocol), next: None, timer: None }
+    }
+
+    /// Goes on until the runtime has been asked to wake us, or the connection is done.
+    fn advance(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
+        loop {
+            let mut io = Polled { stream: Pin::new(&mut self.stream), cx, blocked: Interest::NONE };
+            let next = match self.next {
+                None => self.conn.on_open(&mut io),
+                Some(Next::WaitUntil(_, at)) if self.timer.is_some() && Instant::now() >= at => {
+                    self.timer = None;
+                    self.conn.on_time(Instant::now(), &mut io)
+                }
+                Some(Next::Wait(wanted) | Next::WaitUntil(wanted, _)) => {
+                    let event = Event { key: 0, read: wanted.read, write: wanted.write, hang_up: false };
+                    self.conn.on_event(event, &mut io, scratch)
+                }
+                Some(Next::Done) => Next::Done,
+            };
+            let blocked = io.blocked;
+            self.next = Some(next);
+            match next {
+                Next::Done => return Poll::Ready(()),
+                // The runtime wakes us for what was tried and not possible; anything else must be tried first.
+                Next::Wait(wanted) if covered(wanted, blocked) => {
+                    if self.entry.idle(self.conn.is_idle()) {
+                        return Poll::Ready(());
+                    }
+                    return Poll::Pending;
+                }
+                Next::Wait(_) => {}
+                Next::WaitUntil(wanted, at) => {
+                    let timer =
+                        self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at.into())));
+                    if timer.as_mut().poll(cx).is_pending() && covered(wanted, blocked) {
+                        return Poll::Pending;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn covered(wanted: Interest, blocked: Interest) -> bool {
+    (!wanted.read || blocked.read) && (!wanted.write || blocked.write)
+}
+
+impl<P: Protocol + Unpin> Future for Task<P> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let task = self.get_mut();
+        // Not idle while it runs: a stop waits for what is being answered.
+        task.entry.idle(false);
+        BUFFER.with_borrow_mut(|scratch| task.advance(cx, scratch))
+    }
+}
+
+/// The stream, with the waker to be woken by and a note of what it would have blocked on.
+struct Polled<'a, 'b> {
+    stream: Pin<&'a mut TcpStream>,
+    cx: &'a mut Context<'b>,
+    blocked: Interest,
+}
+
+impl Io for Polled<'_, '_> {
+    fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        match self.stream.as_mut().poll_read(self.cx, &mut buffer) {
+            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
+            Poll::Pending => {
+                self.blocked.read = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.stream.as_mut().poll_write(self.cx, bytes);
+        self.sent(sent)
+    }
+
+    fn send_slices(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        let sent = self.stream.as_mut().poll_write_vectored(self.cx, slices);
+        self.sent(sent)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        sys::socket::shutdown(self.stream.as_fd(), sys::socket::Side::Write)
+    }
+
+    fn reset(&mut self) {
+        // Without the option the close is a plain one; there is nobody to tell.
+        let _ = sys::socket::reset_on_close(self.stream.as_fd());
+    }
+}
+
+impl Polled<'_, '_> {
+    fn sent(&mut self, sent: Poll<io::Result<usize>>) -> io::Result<usize> {
+        match sent {
+            Poll::Ready(result) => result,
+            Poll::Pending => {
+                self.blocked.write = true;
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `async`: a task a connection on tokio's multi-threaded, work-stealing runtime. Not here: the connection (see `drive::tasks`).
+//! The file cannot have the model's name, which is a word of the language.
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::BACK_OFF;
+use crate::drive::roster::Roster;
+use crate::drive::tasks::Task;
+use crate::{Endpoint, Model};
+use service::{Protocol, Service};
+use std::future::poll_fn;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::task::Poll;
+use sys::socket::{self, Accepted};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "async",
+    summary: "a task a connection on tokio's multi-threaded runtime: blocking-looking code over epoll, work stealing",
+    origin: "tokio",
+    axes: Axes {
+        accept: "one acceptor, a task",
+        isolation: "none",
+        lifetime: "a task a connection, a fixed number of threads",
+        multiplexing: "async tasks over edge-triggered epoll",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of the runtime and of accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()>
+where
+    S::Conn: Protocol + Unpin,
+{
+    endpoint.set_nonblocking()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(endpoint.options.workers)
+        .thread_name("worker")
+        .enable_all()
+        .build()?;
+    let roster = Arc::new(Roster::default());
+    let grace = endpoint.options.grace;
+    let served = runtime.block_on(accept_until_stopped(service, endpoint, Arc::clone(&roster)));
+    roster.stop(grace);
+    runtime.shutdown_background();
+    served
+}
+
+async fn accept_until_stopped<S: Service>(
+    service: S,
+    endpoint: Endpoint,
+    roster: Arc<Roster>,
+) -> io::Result<()>
+where
+    S::Conn: Protocol + Unpin,
+{
+    let mut term = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    endpoint.ready();
+    let listener = TcpListener::from_std(endpoint.listener.into())?;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+        };
+        match accepted {
+            Ok((stream, _)) => start(&service, stream, &roster),
+            Err(error) => match socket::accept_error(error) {
+                Accepted::Exhausted(_) => tokio::time::sleep(BACK_OFF).await,
+                Accepted::Failed(error) => return Err(error),
+                _ => {}
+            },
+        }
+    }
+    // What was queued before the order to stop is still served.
+    while let Poll::Ready(Ok((stream, _))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+        start(&service, stream, &roster);
+    }
+    Ok(())
+}
+
+fn start<S: Service>(service: &S, stream: TcpStream, roster: &Arc<Roster>)
+where
+    S::Conn: Protocol + Unpin,
+{
+    let entry = roster.enter(stream.as_fd());
+    drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+}

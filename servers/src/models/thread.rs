@@ -1,0 +1,57 @@
+//! `thread`: a thread for each connection. Not here: pools, which bound the threads.
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::roster::Roster;
+use crate::drive::{BACK_OFF, acceptor};
+use crate::{Endpoint, Model};
+use service::Service;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use std::thread::Builder;
+use sys::stop;
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "thread",
+    summary: "a thread a connection: blocking code, concurrency by the kernel's scheduler",
+    origin: "UNP chapter 30, server 6; socketserver.ThreadingTCPServer",
+    axes: Axes {
+        accept: "one acceptor, blocking",
+        isolation: "thread",
+        lifetime: "per connection",
+        multiplexing: "none: one connection a thread",
+        work: "inline",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Stack of a connection's thread in bytes. The buffers are on the heap; a debug build needs the most of this.
+const STACK: usize = 256 * 1024;
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    let roster = Arc::new(Roster::default());
+    endpoint.ready();
+    while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
+        let protocol = service.open();
+        let roster = Arc::clone(&roster);
+        // No signal mask is needed: the kernel gives a process-wide signal to the main thread, which is the one in accept.
+        let thread = Builder::new().stack_size(STACK).spawn(move || {
+            let entry = roster.enter(connection.as_fd());
+            converse(connection, protocol, &mut Buffers::default(), entry);
+        });
+        if thread.is_err() {
+            // No thread to be had: this client sees a close, the others go on.
+            sys::clock::pause(BACK_OFF);
+        }
+    }
+    roster.stop(endpoint.options.grace);
+    Ok(())
+}

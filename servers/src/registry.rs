@@ -1,0 +1,79 @@
+//! The one registry of models: a line here adds a model to the command line, the harness, the conformance suite and the benches.
+//! Not here: the models.
+
+use crate::axes::{Axes, Capacity, Support};
+use crate::endpoint::Endpoint;
+use crate::models;
+use service::{Kind, Work};
+use std::io;
+use sys::Family;
+
+/// A model of the zoo.
+#[derive(Clone, Copy, Debug)]
+pub struct Model {
+    /// Name on the command line and in ids.
+    pub name: &'static str,
+    /// Why it exists, in one line.
+    pub summary: &'static str,
+    /// The text or system it comes from.
+    pub origin: &'static str,
+    /// The point that it is.
+    pub axes: Axes,
+    /// How many connections it can hold by nature.
+    pub capacity: Capacity,
+    /// Which families it serves.
+    pub supports: fn(Family) -> Support,
+}
+
+/// A model with its four monomorphised servers.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// What it is.
+    pub model: &'static Model,
+    /// Runs it until it is told to stop.
+    pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+}
+
+macro_rules! entry {
+    ($name:ident) => {
+        Entry {
+            model: &models::$name::MODEL,
+            run: |kind, work, endpoint| match kind {
+                Kind::Greeting => models::$name::serve(service::greeting::Greeting { work }, endpoint),
+                Kind::Echo => models::$name::serve(service::echo::Echo { work }, endpoint),
+                Kind::Sized => models::$name::serve(service::sized::SizedService { work }, endpoint),
+                Kind::Http => models::$name::serve(service::http::Http { work }, endpoint),
+            },
+        }
+    };
+}
+
+/// Every model, in the order in which they are listed.
+pub static MODELS: [Entry; 6] =
+    [entry!(iterative), entry!(fork), entry!(thread), entry!(select), entry!(epoll), entry!(tasks)];
+
+/// The model of that name.
+#[must_use]
+pub fn model(name: &str) -> Option<&'static Entry> {
+    MODELS.iter().find(|entry| entry.model.name == name)
+}
+
+/// The names of all models, for messages.
+#[must_use]
+pub fn names() -> String {
+    MODELS.iter().map(|entry| entry.model.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for entry in &MODELS {
+            assert_eq!(MODELS.iter().filter(|e| e.model.name == entry.model.name).count(), 1);
+            assert_eq!(model(entry.model.name).unwrap().model.name, entry.model.name);
+        }
+        assert!(model("nonesuch").is_none());
+    }
+}

@@ -1,0 +1,42 @@
+//! Names of error numbers, as errno(3) has them. Not here: what they mean for a caller.
+
+use nix::errno::Errno;
+use std::io;
+
+/// The name of an error of the system, such as `ECONNRESET`; `errno-N` for a number without one.
+#[must_use]
+pub fn name(number: i32) -> String {
+    match Errno::from_raw(number) {
+        Errno::UnknownErrno => format!("errno-{number}"),
+        known => format!("{known:?}"),
+    }
+}
+
+/// True where an error says that the caller's own machine ran out of something: descriptors, source ports, memory.
+///
+/// Such an error says nothing about the peer.
+#[must_use]
+pub fn is_local_shortage(number: i32) -> bool {
+    matches!(
+        Errno::from_raw(number),
+        Errno::EMFILE | Errno::ENFILE | Errno::EADDRNOTAVAIL | Errno::ENOBUFS | Errno::ENOMEM
+    )
+}
+
+/// True for errors after which the same call may simply be tried again: EAGAIN and EINTR.
+#[must_use]
+pub fn is_retry(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_errno() {
+        assert_eq!(name(libc::ECONNREFUSED), "ECONNREFUSED");
+        assert_eq!(name(100_000), "errno-100000");
+        assert!(is_local_shortage(libc::EMFILE) && !is_local_shortage(libc::ECONNRESET));
+    }
+}

@@ -1,0 +1,26 @@
+//! Every syscall wrapper and every line of unsafe. Not here: policy; a wrapper does one thing and returns the kernel's error.
+//!
+//! Unsafe policy: this is the one crate that may use it; each block has its SAFETY line and holds one unsafe operation.
+//! Where a kept crate wraps a call safely (rustix, socket2, nix), the wrapper here only narrows it to what the project uses.
+#![expect(
+    unsafe_code,
+    reason = "the one crate that may: fork, select, signal handlers and getsockopt(TCP_INFO) have no safe wrapper"
+)]
+
+pub mod addr;
+pub mod affinity;
+pub mod alloc;
+pub mod clock;
+pub mod epoll;
+pub mod errno;
+pub mod poller;
+pub mod process;
+pub mod select;
+pub mod signal;
+pub mod socket;
+pub mod spawn;
+pub mod stop;
+pub mod terminal;
+
+pub use addr::{Address, BadUrl, Family, Url};
+pub use poller::{Event, Interest, Poller};

@@ -1,0 +1,222 @@
+//! Processes: fork, wait, kill, limits, what the process has used. Not here: starting other programs (see `spawn`).
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitOptions};
+use std::io;
+
+/// Ask a process to end.
+pub const SIGTERM: i32 = libc::SIGTERM;
+/// End a process.
+pub const SIGKILL: i32 = libc::SIGKILL;
+/// Halt a process until [`SIGCONT`].
+pub const SIGSTOP: i32 = libc::SIGSTOP;
+/// Let a halted process go on.
+pub const SIGCONT: i32 = libc::SIGCONT;
+
+/// What fork(2) returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// In the parent: the child's process id.
+    Parent(i32),
+    /// In the child.
+    Child,
+}
+
+/// Makes a child process. The caller has one thread (DESIGN, invariant 2), and the child ends by [`exit_now`].
+///
+/// # Errors
+/// EAGAIN at a limit of processes, ENOMEM. [`io::ErrorKind::Unsupported`] when the process has more than one thread, since the
+/// child could then find a lock held for ever.
+pub fn fork() -> io::Result<Forked> {
+    debug_assert!(threads() == Some(1), "fork with threads");
+    // SAFETY: the process has one thread, so the child finds no lock held by a thread that does not exist in it.
+    match unsafe { nix::unistd::fork() } {
+        Ok(nix::unistd::ForkResult::Parent { child }) => Ok(Forked::Parent(child.as_raw())),
+        Ok(nix::unistd::ForkResult::Child) => Ok(Forked::Child),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Number of threads of the calling process, where /proc is readable.
+#[must_use]
+pub fn threads() -> Option<usize> {
+    std::fs::read_dir("/proc/self/task").ok().map(Iterator::count)
+}
+
+/// Ends the process at once: no destructors, no flush of buffers that the parent holds too (_exit(2)).
+pub fn exit_now(status: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(status) }
+}
+
+/// Closes, in a child that ends by [`exit_now`], a descriptor that an object of the parent's owns: its destructor never runs here.
+pub fn close_inherited(fd: std::os::fd::BorrowedFd<'_>) {
+    // SAFETY: plain system call on a number; the owner does not use or close it again, since this process ends by `_exit`.
+    unsafe { libc::close(std::os::fd::AsRawFd::as_raw_fd(&fd)) };
+}
+
+/// Has the kernel send `SIGKILL` to this process when the thread that made it ends (prctl(2), PR_SET_PDEATHSIG).
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn die_with_parent() -> io::Result<()> {
+    Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
+/// Has orphans among this process's descendants become its children (prctl(2), PR_SET_CHILD_SUBREAPER).
+///
+/// # Errors
+/// Those of prctl(2).
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?)
+}
+
+/// The parent's process id; 0 when it is in another pid namespace.
+#[must_use]
+pub fn parent() -> i32 {
+    Pid::as_raw(rustix::process::getppid())
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By exit(2), with this status.
+    Exited(i32),
+    /// Killed by this signal.
+    Killed(i32),
+}
+
+/// Takes the status of any child that has ended; `None` when none has, or there are none. Never blocks.
+///
+/// # Errors
+/// Those of waitpid(2) except ECHILD.
+pub fn reap_any() -> io::Result<Option<(i32, Ended)>> {
+    match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+        Ok(Some((pid, status))) => Ok(Some((pid.as_raw_nonzero().get(), ended(status)))),
+        Ok(None) | Err(rustix::io::Errno::CHILD | rustix::io::Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn ended(status: rustix::process::WaitStatus) -> Ended {
+    match status.terminating_signal() {
+        Some(signal) => Ended::Killed(signal),
+        None => Ended::Exited(status.exit_status().unwrap_or(0)),
+    }
+}
+
+/// Sends signal number `signal` to process `pid`. The caller knows by a handle of its own that the number is still the process.
+///
+/// # Errors
+/// ESRCH, EPERM, EINVAL for a signal number that does not exist.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let signal = Signal::from_named_raw(signal).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    Ok(rustix::process::kill_process(pid, signal)?)
+}
+
+/// A handle on a process that stays its own when the number is used again (pidfd_open(2)); readable when the process has ended.
+///
+/// # Errors
+/// ESRCH when there is no such process.
+pub fn open(pid: i32) -> io::Result<std::os::fd::OwnedFd> {
+    let pid = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
+}
+
+/// Sends a signal by handle (pidfd_send_signal(2)).
+///
+/// # Errors
+/// ESRCH when the process has ended, EINVAL for a signal number that does not exist.
+pub fn kill_handle(handle: std::os::fd::BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let signal = Signal::from_named_raw(signal).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    Ok(rustix::process::pidfd_send_signal(handle, signal)?)
+}
+
+/// Duplicates descriptor `fd` of the process behind `handle` (pidfd_getfd(2)): a look at another's socket.
+///
+/// # Errors
+/// EPERM without the right to trace the process, EBADF, ESRCH.
+pub fn copy_descriptor(handle: std::os::fd::BorrowedFd<'_>, fd: i32) -> io::Result<std::os::fd::OwnedFd> {
+    Ok(rustix::process::pidfd_getfd(handle, fd, rustix::process::PidfdGetfdFlags::empty())?)
+}
+
+/// The name of a signal as in signal(7), for messages; `SIG` and the number for those without one.
+#[must_use]
+pub fn signal_name(signal: i32) -> String {
+    nix::sys::signal::Signal::try_from(signal)
+        .map_or_else(|_| format!("SIG{signal}"), |s| s.as_str().to_owned())
+}
+
+/// The descriptor limit of the calling process: (soft, hard); `u64::MAX` for none.
+#[must_use]
+pub fn descriptor_limit() -> (u64, u64) {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Raises the calling process's soft descriptor limit to the hard one; returns what holds then.
+///
+/// # Errors
+/// Those of setrlimit(2).
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })?;
+    Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Sets the soft descriptor limit of a running process (prlimit(2)); returns the old soft limit.
+///
+/// # Errors
+/// EPERM, ESRCH; EINVAL above its hard limit.
+pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<u64> {
+    let target = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let old = limits_of(pid)?;
+    let new = Rlimit { current: Some(soft), maximum: old.1 };
+    Ok(rustix::process::prlimit(Some(target), Resource::Nofile, new)?.current.unwrap_or(u64::MAX))
+}
+
+fn limits_of(pid: i32) -> io::Result<(u64, Option<u64>)> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let line = text.lines().find(|l| l.starts_with("Max open files")).unwrap_or_default();
+    let mut words = line["Max open files".len().min(line.len())..].split_whitespace();
+    let soft = words.next().and_then(|w| w.parse().ok()).unwrap_or(u64::MAX);
+    Ok((soft, words.next().and_then(|w| w.parse().ok())))
+}
+
+/// What the calling process has used so far (getrusage(2), RUSAGE_SELF).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Usage {
+    /// User and system time in nanoseconds (the kernel's grain is a microsecond).
+    pub cpu_ns: u64,
+    /// Largest resident set in bytes.
+    pub peak_rss_bytes: u64,
+    /// Times the process waited of its own will.
+    pub voluntary_switches: u64,
+    /// Times the processor was taken away.
+    pub involuntary_switches: u64,
+}
+
+/// Reads [`Usage`].
+#[must_use]
+pub fn usage() -> Usage {
+    read_usage(nix::sys::resource::UsageWho::RUSAGE_SELF)
+}
+
+/// What all children that were waited for have used, with those that they waited for (getrusage(2), RUSAGE_CHILDREN).
+#[must_use]
+pub fn children_usage() -> Usage {
+    read_usage(nix::sys::resource::UsageWho::RUSAGE_CHILDREN)
+}
+
+fn read_usage(who: nix::sys::resource::UsageWho) -> Usage {
+    let Ok(u) = nix::sys::resource::getrusage(who) else {
+        return Usage::default();
+    };
+    let ns = |t: nix::sys::time::TimeVal| t.tv_sec() as u64 * 1_000_000_000 + t.tv_usec() as u64 * 1_000;
+    Usage {
+        cpu_ns: ns(u.user_time()) + ns(u.system_time()),
+        peak_rss_bytes: u.max_rss() as u64 * 1024,
+        voluntary_switches: u.voluntary_context_switches() as u64,
+        involuntary_switches: u.involuntary_context_switches() as u64,
+    }
+}

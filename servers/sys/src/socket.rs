@@ -1,0 +1,298 @@
+//! Stream sockets: listen, accept, connect, send, receive, close in each of the ways that matter. Not here: retries and policy.
+
+use rustix::net::{RecvFlags, SendFlags, SocketFlags};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// A listening TCP socket, close-on-exec, with SO_REUSEADDR (a restart on the same port works at once) and TCP_NODELAY, which
+/// accepted sockets inherit. Returns it with the address that the kernel gave it.
+///
+/// # Errors
+/// EADDRINUSE, EADDRNOTAVAIL, EACCES.
+pub fn listen_tcp(address: SocketAddr, backlog: u32, nonblocking: bool) -> io::Result<(OwnedFd, SocketAddr)> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.set_nonblocking(nonblocking)?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
+    Ok((socket.into(), bound))
+}
+
+/// What became of an accept(2).
+#[derive(Debug)]
+pub enum Accepted {
+    /// A connection.
+    Connection(OwnedFd),
+    /// The queue is empty (non-blocking listener).
+    Empty,
+    /// A signal came first.
+    Interrupted,
+    /// That connection is gone, the next may be well (accept(2), "treat them like EAGAIN by retrying").
+    Aborted,
+    /// Descriptors or memory ran out: wait before the next try, and not by spinning.
+    Exhausted(io::Error),
+    /// The listener itself is of no more use.
+    Failed(io::Error),
+}
+
+/// Accepts one connection, close-on-exec, non-blocking where asked.
+pub fn accept(listener: BorrowedFd<'_>, nonblocking: bool) -> Accepted {
+    let mut flags = SocketFlags::CLOEXEC;
+    if nonblocking {
+        flags |= SocketFlags::NONBLOCK;
+    }
+    match rustix::net::accept_with(listener, flags) {
+        Ok(fd) => Accepted::Connection(fd),
+        Err(error) => accept_error(error.into()),
+    }
+}
+
+/// What an error of accept(2) means for the server.
+#[must_use]
+pub fn accept_error(error: io::Error) -> Accepted {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => Accepted::Empty,
+        Some(libc::EINTR) => Accepted::Interrupted,
+        Some(
+            libc::ECONNABORTED
+            | libc::EPROTO
+            | libc::EPERM
+            | libc::ENETDOWN
+            | libc::ENOPROTOOPT
+            | libc::EHOSTDOWN
+            | libc::ENONET
+            | libc::EHOSTUNREACH
+            | libc::EOPNOTSUPP
+            | libc::ENETUNREACH
+            | libc::ETIMEDOUT,
+        ) => Accepted::Aborted,
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => Accepted::Exhausted(error),
+        _ => Accepted::Failed(error),
+    }
+}
+
+/// Starts a non-blocking connect from a socket with TCP_NODELAY; writable when it is decided (see [`take_error`]).
+/// `receive_buffer`: SO_RCVBUF in bytes, set before the handshake so that it bounds the window.
+///
+/// # Errors
+/// EMFILE, EADDRNOTAVAIL (no source port left), ENETUNREACH; ECONNREFUSED may be reported at once on loopback.
+pub fn connect_start(address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = receive_buffer {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    match socket.connect(&address.into()) {
+        Ok(()) => {}
+        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    Ok(socket.into())
+}
+
+/// The socket's pending error, cleared by the call (SO_ERROR).
+///
+/// # Errors
+/// The pending error itself, or that of getsockopt(2).
+pub fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&fd).take_error()?.map_or(Ok(()), Err)
+}
+
+/// Receives into `buffer`; `Ok(0)` is the end of input.
+///
+/// # Errors
+/// EAGAIN (non-blocking), EINTR, ECONNRESET, ETIMEDOUT …
+pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (n, _) = rustix::net::recv(fd, buffer, RecvFlags::empty())?;
+    Ok(n)
+}
+
+/// As [`recv`], but never blocks, whatever the socket's mode.
+///
+/// # Errors
+/// As [`recv`].
+pub fn recv_now(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let (n, _) = rustix::net::recv(fd, buffer, RecvFlags::DONTWAIT)?;
+    Ok(n)
+}
+
+/// Sends from `bytes`, without SIGPIPE; returns how many were taken.
+///
+/// # Errors
+/// EAGAIN (non-blocking), EINTR, EPIPE, ECONNRESET …
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL)?)
+}
+
+/// As [`send`], with MSG_MORE: the kernel holds the bytes back until more comes or the socket is shut for writing.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_more(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::net::send(fd, bytes, SendFlags::NOSIGNAL | SendFlags::MORE)?)
+}
+
+/// Sends from several buffers in one call, without SIGPIPE.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_slices(fd: BorrowedFd<'_>, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    Ok(rustix::net::sendmsg(
+        fd,
+        slices,
+        &mut rustix::net::SendAncillaryBuffer::default(),
+        SendFlags::NOSIGNAL,
+    )?)
+}
+
+/// Which direction of a connection is shut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// No more input.
+    Read,
+    /// No more output: sends FIN behind what is queued.
+    Write,
+    /// Both.
+    Both,
+}
+
+/// shutdown(2).
+///
+/// # Errors
+/// ENOTCONN when the peer has gone already.
+pub fn shutdown(fd: BorrowedFd<'_>, side: Side) -> io::Result<()> {
+    let how = match side {
+        Side::Read => rustix::net::Shutdown::Read,
+        Side::Write => rustix::net::Shutdown::Write,
+        Side::Both => rustix::net::Shutdown::Both,
+    };
+    Ok(rustix::net::shutdown(fd, how)?)
+}
+
+/// As [`shutdown`], by descriptor number: for one thread that stops another's connection and knows that it is still open.
+///
+/// # Errors
+/// As [`shutdown`]; EBADF where no such descriptor is open.
+pub fn shutdown_number(fd: std::os::fd::RawFd, side: Side) -> io::Result<()> {
+    let how = match side {
+        Side::Read => libc::SHUT_RD,
+        Side::Write => libc::SHUT_WR,
+        Side::Both => libc::SHUT_RDWR,
+    };
+    // SAFETY: plain system call on a number; a wrong one is EBADF or ENOTSOCK.
+    if unsafe { libc::shutdown(fd, how) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Makes close(2) send RST and drop what is queued (SO_LINGER with time 0).
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn reset_on_close(fd: BorrowedFd<'_>) -> io::Result<()> {
+    SockRef::from(&fd).set_linger(Some(Duration::ZERO))
+}
+
+/// Bytes that have arrived and were not read (FIONREAD).
+///
+/// # Errors
+/// Those of ioctl(2).
+pub fn unread(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(fd)?)
+}
+
+/// The socket's own address and port.
+///
+/// # Errors
+/// Those of getsockname(2); a Unix address is EAFNOSUPPORT.
+pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
+    SockRef::from(&fd)
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
+}
+
+/// State of a TCP connection (RFC 9293, 3.3.2), as the kernel numbers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TcpState(pub u8);
+
+impl TcpState {
+    /// Open both ways.
+    pub const ESTABLISHED: Self = Self(1);
+    /// Our FIN is sent and not yet acknowledged.
+    pub const FIN_WAIT1: Self = Self(4);
+    /// Our FIN is acknowledged: the peer has it.
+    pub const FIN_WAIT2: Self = Self(5);
+    /// Closed, waiting for stray segments to die out.
+    pub const TIME_WAIT: Self = Self(6);
+    /// Gone.
+    pub const CLOSE: Self = Self(7);
+    /// The peer's FIN has come, ours is not sent.
+    pub const CLOSE_WAIT: Self = Self(8);
+}
+
+/// Reads the state of a TCP connection (tcp(7), TCP_INFO).
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn tcp_state(fd: BorrowedFd<'_>) -> io::Result<TcpState> {
+    // tcpi_state is the first byte of struct tcp_info; the kernel copies no more than the length given.
+    let mut state = 0_u8;
+    let mut length: libc::socklen_t = 1;
+    // SAFETY: `state` has room for `length` bytes and both live through the call.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            (&raw mut state).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(TcpState(state))
+}
+
+/// Waits until one of `fds` is readable (or hung up), or `timeout` has passed; returns which are. A signal ends the wait early.
+///
+/// # Errors
+/// Those of poll(2) except EINTR.
+pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    wait(fds, rustix::event::PollFlags::IN, timeout)
+}
+
+/// As [`wait_readable`], for room to write.
+///
+/// # Errors
+/// As [`wait_readable`].
+pub fn wait_writable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    Ok(wait(&[fd], rustix::event::PollFlags::OUT, timeout)?.first().copied().unwrap_or(false))
+}
+
+fn wait(
+    fds: &[BorrowedFd<'_>],
+    flags: rustix::event::PollFlags,
+    timeout: Option<Duration>,
+) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<_> =
+        fds.iter().map(|fd| rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), flags)).collect();
+    let timeout = timeout.map(crate::poller::timespec);
+    match rustix::event::poll(&mut polled, timeout.as_ref()) {
+        Ok(_) => Ok(polled.iter().map(|p| !p.revents().is_empty()).collect()),
+        Err(rustix::io::Errno::INTR) => Ok(vec![false; fds.len()]),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Makes calls on `fd` return EAGAIN instead of blocking (O_NONBLOCK).
+///
+/// # Errors
+/// Those of ioctl(2).
+pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, true)?)
+}

@@ -1,0 +1,41 @@
+//! Command lines that must be refused: one line, the right exit code. Not here: servers that run.
+
+use crate::fixture::{Server, run};
+
+#[test]
+fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
+    let busy = Server::start("epoll", "echo");
+    let taken = format!("tcp://{}", busy.address);
+    for (args, code, says) in [
+        (vec!["nonesuch"], 2, "unknown model `nonesuch`; the models are iterative"),
+        (vec!["epoll", "--listen", "127.0.0.1:0"], 2, "unknown scheme"),
+        (vec!["epoll", "--listen", "tcp://127.0.0.1"], 2, "no port"),
+        (vec!["epoll", "--listen", "http://127.0.0.1:0/x"], 2, "no path"),
+        (vec!["epoll", "--listen", "unix:/tmp/x"], 2, "does not serve unix"),
+        (vec!["epoll", "--listen", "udp://127.0.0.1:0"], 2, "does not serve udp"),
+        (vec!["epoll", "--listen", &taken], 3, "another server has the port"),
+        (vec!["epoll", "--listen", "tcp://192.0.2.1:0"], 3, "does not have the address"),
+        (vec!["epoll", "--service", "ecco"], 2, "unknown service `ecco`"),
+        (vec!["epoll", "--work", "spin"], 2, "handler work is"),
+        (vec!["epoll", "--workers", "0"], 2, "workers"),
+        (vec!["epoll", "--grace", "-1"], 2, ""),
+        (vec!["epoll", "--nonesuch"], 2, "--nonesuch"),
+        (vec![], 2, "MODEL"),
+    ] {
+        let output = run(&args);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        assert!(text.contains(says) && !text.contains("panicked"), "{args:?}: {text}");
+        assert!(output.stdout.is_empty());
+        if text.starts_with("server: ") {
+            assert_eq!(text.lines().count(), 1, "{text}");
+        }
+    }
+}
+
+#[test]
+fn help_lists_the_models_and_is_fine() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("iterative"));
+}

@@ -1,0 +1,136 @@
+//! Start, stop, restart, and what is left behind. Not here: what a connection carries.
+
+use crate::each_model;
+use crate::fixture::{Server, eventually, exchange, read_to_end};
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
+use sys::spawn::Begin;
+
+fn term_ends_an_idle_server_at_once_and_well(model: &str) {
+    let mut server = Server::start(model, "echo");
+    server.canary();
+    let mut idle = server.connect();
+    assert_eq!(exchange(&mut idle, b"x"), b"x");
+    let (status, took) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    // socketserver's poll takes up to 0.5 s; the grace is 5 s. Far below both, and far above what a busy machine adds.
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(read_to_end(&mut idle), b"");
+}
+
+fn term_lets_a_reply_in_flight_arrive(model: &str) {
+    let mut server = Server::start(model, "sized");
+    let mut stream = server.connect();
+    stream.write_all(b"16777216\n").unwrap();
+    stream.read_exact(&mut [0; 1]).unwrap();
+    server.signal(sys::process::SIGTERM);
+    assert_eq!(read_to_end(&mut stream).len(), 16_777_215);
+    assert_eq!(server.ended().0.code(), Some(0));
+}
+
+fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
+    let mut server = Server::with(model, "sized", &["--grace", "0.2"], &Begin::default());
+    let mut stream = server.connect();
+    stream.write_all(b"16777216\n").unwrap();
+    stream.read_exact(&mut [0; 1]).unwrap();
+    let (status, took) = server.stop();
+    assert_eq!(status.code(), Some(0));
+    assert!(took >= Duration::from_millis(150) && took < Duration::from_secs(4), "{took:?}");
+}
+
+fn the_port_can_be_used_again_at_once(model: &str) {
+    let mut server = Server::start(model, "echo");
+    let mut open = server.connect();
+    assert_eq!(exchange(&mut open, b"x"), b"x");
+    // The server closes first, so the TIME_WAIT is on its port.
+    server.stop();
+    assert_eq!(read_to_end(&mut open), b"");
+    drop(open);
+    let again = Server::at(model, "echo", &format!("tcp://{}", server.address), &[], &Begin::default());
+    assert_eq!(again.address, server.address);
+    again.canary();
+}
+
+fn churn_with_aborts_leaves_nothing_behind(model: &str) {
+    let mut server = Server::start(model, "echo");
+    server.canary();
+    let baseline = eventually("the first connection is closed", || {
+        server.children().is_empty().then(|| server.descriptors())
+    });
+    for i in 0..300 {
+        let mut stream = server.connect();
+        match i % 3 {
+            0 => assert_eq!(exchange(&mut stream, b"whole"), b"whole"),
+            1 => {
+                stream.write_all(b"half").unwrap();
+                sys::socket::reset_on_close(std::os::fd::AsFd::as_fd(&stream)).unwrap();
+            }
+            _ => stream.shutdown(std::net::Shutdown::Write).unwrap(),
+        }
+    }
+    server.canary();
+    eventually("descriptors are back", || (server.descriptors() <= baseline).then_some(()));
+    eventually("no child is left", || server.children().is_empty().then_some(()));
+    assert!(server.alive());
+}
+
+fn a_closed_stdout_is_no_reason_to_stop(model: &str) {
+    let mut server = Server::start(model, "echo");
+    server.close_stdout();
+    server.canary();
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+fn children_die_with_the_server(model: &str) {
+    let mut server = Server::start(model, "echo");
+    let mut stream = server.connect();
+    assert_eq!(exchange(&mut stream, b"x"), b"x");
+    server.signal(sys::process::SIGKILL);
+    server.ended();
+    // Whoever held the connection is gone too: its end comes.
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest);
+    assert!(rest.is_empty());
+}
+
+each_model!(
+    term_ends_an_idle_server_at_once_and_well,
+    term_lets_a_reply_in_flight_arrive,
+    a_client_that_never_reads_does_not_outlast_the_grace,
+    the_port_can_be_used_again_at_once,
+    churn_with_aborts_leaves_nothing_behind,
+    a_closed_stdout_is_no_reason_to_stop,
+    children_die_with_the_server,
+);
+
+#[test]
+fn many_children_that_end_together_are_all_reaped() {
+    let server = Server::start("fork", "echo");
+    let mut clients: Vec<_> = (0..60).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(exchange(client, b"x"), b"x");
+    }
+    assert_eq!(server.children().len(), 60);
+    // While the parent is halted all of them end: one SIGCHLD stands for many.
+    server.signal(sys::process::SIGSTOP);
+    drop(clients);
+    eventually("all children are zombies", || server.children().iter().all(|s| *s == 'Z').then_some(()));
+    server.signal(sys::process::SIGCONT);
+    eventually("all are reaped", || server.children().is_empty().then_some(()));
+}
+
+#[test]
+fn the_number_of_children_is_bounded_and_the_rest_wait_their_turn() {
+    let server = Server::with("fork", "echo", &["--max-children", "2"], &Begin::default());
+    let mut held: Vec<_> = (0..2).map(|_| server.connect()).collect();
+    for client in &mut held {
+        assert_eq!(exchange(client, b"x"), b"x");
+    }
+    let mut third = server.connect();
+    third.write_all(b"y").unwrap();
+    assert_eq!(server.children().len(), 2);
+    drop(held.pop());
+    let mut answer = [0; 1];
+    third.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"y");
+}
