@@ -147,7 +147,7 @@ pub struct Run {
     pub plan: String,
     /// Seed of the run.
     pub seed: u64,
-    /// Trials planned.
+    /// Trials planned of each scenario that is not unsupported.
     pub trials_planned: u32,
     /// True when it was interrupted; what was measured is kept.
     pub cut_short: bool,

@@ -304,3 +304,7 @@ impl<P: Protocol> Conn<P> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "conn_tests.rs"]
+mod tests;

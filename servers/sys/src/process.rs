@@ -90,7 +90,7 @@ pub enum Ended {
 /// # Errors
 /// Those of waitpid(2) except ECHILD.
 pub fn reap_any() -> io::Result<Option<(i32, Ended)>> {
-    match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+    match rustix::process::wait(WaitOptions::NOHANG) {
         Ok(Some((pid, status))) => Ok(Some((pid.as_raw_nonzero().get(), ended(status)))),
         Ok(None) | Err(rustix::io::Errno::CHILD | rustix::io::Errno::INTR) => Ok(None),
         Err(error) => Err(error.into()),

@@ -20,7 +20,7 @@ pub struct Begin {
 }
 
 /// Prepares `command`: default signal dispositions and an empty mask (an ignored SIGPIPE would be inherited and hide the fault that
-/// the conformance suite looks for), its own process group, SIGKILL when the thread that spawns it ends, and what `begin` says.
+/// the conformance suite looks for), no descriptors but its three streams, its own process group, SIGKILL when the thread that spawns it ends, and what `begin` says.
 ///
 /// Spawn from a thread that lives as long as the child shall: the kernel ties PR_SET_PDEATHSIG to the thread.
 pub fn prepare(command: &mut Command, begin: &Begin) {
@@ -53,6 +53,9 @@ fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
         let limit = rustix::process::Rlimit { current: Some(soft), maximum: hard };
         rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
     }
+    // What the parent's parent left open is no business of the child, and would make its descriptor numbers a matter of chance.
+    // SAFETY: plain system call; a kernel before 5.11 knows no such flag and changes nothing.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     if let Some(below) = begin.occupy_below {
         occupy(below);
     }
@@ -65,25 +68,36 @@ fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// Fills the gaps below `below` with duplicates of stderr that survive exec, those included that exec would open by closing what
-/// it must not inherit. The one exception is a pipe's writing end: by one of those the parent learns of a failed exec.
+/// Fills the gaps below `below` with duplicates of stderr that survive exec, those that exec would open (close-on-exec) included.
+///
+/// One of these must stay: the pipe by which std's `Command` learns that exec failed. It can only be written to, and is not one of
+/// the child's own streams, whose originals are replaced like the rest.
 fn occupy(below: i32) {
+    let (out, err) = (inode(1), inode(2));
     for fd in 3..below {
         // SAFETY: plain system call on a number.
         let flags = unsafe { libc::fcntl(fd, libc::F_GETFD) };
-        let free = flags < 0;
-        let closed_by_exec = !free && flags & libc::FD_CLOEXEC != 0;
-        if free || (closed_by_exec && !is_pipe_writer(fd)) {
-            // SAFETY: 2 is open or the call fails; what it replaces would be gone after exec, and nothing uses it before.
-            unsafe { libc::dup2(2, fd) };
+        if flags >= 0 {
+            // SAFETY: plain system call on a number.
+            let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) };
+            let own_stream = [out, err].contains(&inode(fd));
+            if flags & libc::FD_CLOEXEC == 0 || (mode & libc::O_ACCMODE == libc::O_WRONLY && !own_stream) {
+                continue;
+            }
         }
+        // SAFETY: 2 is open or the call fails; `fd` is free, or would be after exec and is used by nobody until then.
+        unsafe { libc::dup2(2, fd) };
     }
 }
 
-fn is_pipe_writer(fd: i32) -> bool {
-    // SAFETY: plain system call on a number.
-    let mode = unsafe { libc::fcntl(fd, libc::F_GETFL) };
-    // SAFETY: plain system call on a number; it fails on what is not a pipe.
-    let pipe = unsafe { libc::fcntl(fd, libc::F_GETPIPE_SZ) } >= 0;
-    pipe && mode & libc::O_ACCMODE == libc::O_WRONLY
+/// Device and inode behind a descriptor: the same for two descriptors of one pipe.
+fn inode(fd: i32) -> Option<(u64, u64)> {
+    let mut stat = std::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: `stat` has room for the result and lives through the call.
+    if unsafe { libc::fstat(fd, stat.as_mut_ptr()) } != 0 {
+        return None;
+    }
+    // SAFETY: fstat succeeded, so it has filled the whole of it.
+    let stat = unsafe { stat.assume_init() };
+    Some((stat.st_dev, stat.st_ino))
 }

@@ -1,0 +1,125 @@
+//! Whether the subject is still whole after a case: the second half of every verdict. Not here: the case's own conclusion.
+//!
+//! "The connection was closed" is only well when the server still stands afterwards; a worker that crashes closes its connections too.
+
+use super::evidence;
+use super::fault::Fault;
+use super::scene::Scene;
+use super::subject::{Baseline, Running};
+use crate::spawn::Child;
+use crate::spawn::sockets::CLOSE_WAIT;
+use std::time::Duration;
+
+/// Descriptors beyond the baseline that are no leak: a runtime may open one late (conformance.md, 7.1).
+const SLACK: usize = 2;
+/// One window in which the subject should rest.
+const WINDOW: Duration = Duration::from_millis(100);
+/// Share of one processor that an idle subject must be under, run and waiting to run, to count as resting.
+pub const RESTING: f64 = 0.5;
+
+/// What is not whole, one phrase each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aftermath {
+    /// What a MUST forbids.
+    pub wrong: Vec<String>,
+    /// What is not as it should be.
+    pub odd: Vec<String>,
+}
+
+impl Aftermath {
+    /// True when the subject is whole.
+    #[must_use]
+    pub fn clean(&self) -> bool {
+        self.wrong.is_empty() && self.odd.is_empty()
+    }
+
+    /// In words.
+    #[must_use]
+    pub fn text(&self) -> String {
+        if self.clean() {
+            return "clean".to_owned();
+        }
+        self.wrong.iter().chain(&self.odd).cloned().collect::<Vec<_>>().join("; ")
+    }
+
+    fn over(how: String, running: &Running) -> Self {
+        let words = running.child.as_ref().map(Child::stderr_tail).unwrap_or_default();
+        let said = words.lines().rfind(|line| !line.trim().is_empty());
+        let how = said.map_or_else(|| how.clone(), |line| format!("{how}; its last words: {}", line.trim()));
+        Self { wrong: vec![how], odd: Vec::new() }
+    }
+}
+
+/// Looks.
+///
+/// # Errors
+/// Of the harness only.
+pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
+    let settle = scene.settle();
+    let target = scene.target()?;
+    let running = scene.running()?;
+    if let Some(how) = running.ended() {
+        return Ok(Aftermath::over(format!("the server {how}"), running));
+    }
+    let mut found = Aftermath::default();
+    let mut last = None;
+    let answered = evidence::settle(settle, || match target.canary(u64::MAX) {
+        Ok(()) => true,
+        Err(fault) => {
+            last = Some(fault);
+            false
+        }
+    });
+    if let Some(fault) = last.filter(|_| !answered) {
+        found.wrong.push(format!("a fresh connection is not served: {fault}"));
+    }
+    if let Some(how) = running.ended() {
+        return Ok(Aftermath::over(format!("the server {how}"), running));
+    }
+    let Some(id) = running.id else { return Ok(found) };
+    if !id.alive() {
+        return Ok(Aftermath::over("the server's process has ended".to_owned(), running));
+    }
+    if let Some(baseline) = running.baseline.clone() {
+        compare(running, &baseline, settle, &mut found);
+    }
+    let waiting = || evidence::count_in_state(target.ip, Some(id.pid), CLOSE_WAIT);
+    if !evidence::settle(settle, || waiting() == 0) {
+        let count = waiting();
+        found
+            .wrong
+            .push(format!("{count} connections in CLOSE_WAIT: their peers have closed, the server has not"));
+    }
+    let mut share = 0.0;
+    if !evidence::settle(settle, || {
+        share = evidence::busy_share(|| running.tree(), WINDOW);
+        share < RESTING
+    }) {
+        found.wrong.push(format!("idle, and busy {:.0} % of the time", share * 100.0));
+    }
+    Ok(found)
+}
+
+/// Zombies, descriptors and workers, against what was there before.
+fn compare(running: &Running, baseline: &Baseline, settle: Duration, found: &mut Aftermath) {
+    let Some(id) = running.id else { return };
+    let zombies = || evidence::zombies(id.pid).saturating_sub(baseline.zombies);
+    if !evidence::settle(settle, || zombies() == 0) {
+        found.wrong.push(format!("{} zombies", zombies()));
+    }
+    let open = || evidence::descriptor_count(&running.tree());
+    if !evidence::settle(settle, || open() <= baseline.descriptors + SLACK) {
+        found.wrong.push(format!("{} descriptors open, {} before", open(), baseline.descriptors));
+    }
+    let lost = baseline.tree.iter().filter(|id| !id.alive()).count();
+    if lost > 0 {
+        // Made up for, it has cost the clients of that worker alone (conformance.md, 5.1).
+        let made_up = evidence::settle(settle, || running.tree().len() >= baseline.tree.len());
+        let words = format!("{lost} of its processes died");
+        if made_up {
+            found.odd.push(format!("{words} and were replaced"));
+        } else {
+            found.wrong.push(format!("{words} and were not replaced"));
+        }
+    }
+}

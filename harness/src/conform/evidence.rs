@@ -1,0 +1,138 @@
+//! What /proc says about a subject. Not here: what is too much of it.
+
+use crate::spawn::Identity;
+use crate::spawn::identity;
+use crate::spawn::sockets::{self, Row};
+use std::collections::HashMap;
+use std::fs;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// Numbers of the open descriptors of a process; empty where they cannot be read.
+#[must_use]
+pub fn descriptors(pid: i32) -> Vec<i32> {
+    let Ok(folder) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    folder.flatten().filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Open descriptors of all processes of a tree.
+#[must_use]
+pub fn descriptor_count(tree: &[Identity]) -> usize {
+    tree.iter().map(|id| descriptors(id.pid).len()).sum()
+}
+
+/// The soft descriptor limit of a process: the first number that it cannot open.
+#[must_use]
+pub fn descriptor_limit(pid: i32) -> Option<i32> {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).ok()?;
+    limits
+        .lines()
+        .find_map(|l| l.strip_prefix("Max open files"))?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Zombies below (and beside, in its group) process `pid`.
+#[must_use]
+pub fn zombies(pid: i32) -> usize {
+    identity::members(pid).iter().filter(|e| e.state == 'Z').count()
+}
+
+/// TCP rows whose own port is that of the subject.
+#[must_use]
+pub fn rows_of(ip: SocketAddr, pid: Option<i32>) -> Vec<Row> {
+    sockets::rows(pid).into_iter().filter(|row| row.local.port() == ip.port()).collect()
+}
+
+/// How many rows of the subject's port are in `state`.
+#[must_use]
+pub fn count_in_state(ip: SocketAddr, pid: Option<i32>, state: u8) -> usize {
+    rows_of(ip, pid).iter().filter(|row| row.state == state).count()
+}
+
+/// Connections that wait to be accepted.
+#[must_use]
+pub fn queued(ip: SocketAddr, pid: Option<i32>) -> u64 {
+    rows_of(ip, pid).iter().filter(|row| row.listens_on(ip)).map(|row| row.receive_queue).sum()
+}
+
+/// True when descriptor table of `pid` holds the listening socket of `ip`.
+#[must_use]
+pub fn holds_listener(pid: i32, ip: SocketAddr) -> bool {
+    let inodes: Vec<u64> =
+        rows_of(ip, Some(pid)).iter().filter(|row| row.listens_on(ip)).map(|row| row.inode).collect();
+    descriptors(pid).iter().any(|fd| {
+        let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
+        let link = link.to_string_lossy();
+        link.strip_prefix("socket:[")
+            .and_then(|rest| rest.strip_suffix(']')?.parse().ok())
+            .is_some_and(|inode: u64| inodes.contains(&inode))
+    })
+}
+
+/// Time that each thread of a tree has run or has waited to run, in nanoseconds (/proc/PID/task/TID/schedstat).
+///
+/// Waiting counts: on a shared machine a true spinner gets 14 to 80 % of a processor, but never rests (conformance.md, section 8).
+#[must_use]
+pub fn restless(tree: &[Identity]) -> HashMap<(i32, i32), u64> {
+    let mut all = HashMap::new();
+    for id in tree {
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", id.pid)) else { continue };
+        for tid in tasks.flatten().filter_map(|t| t.file_name().to_str()?.parse::<i32>().ok()) {
+            let Ok(text) = fs::read_to_string(format!("/proc/{}/task/{tid}/schedstat", id.pid)) else {
+                continue;
+            };
+            let mut words = text.split_ascii_whitespace().map(|w| w.parse::<u64>().unwrap_or(0));
+            let (run, wait) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+            all.insert((id.pid, tid), run + wait);
+        }
+    }
+    all
+}
+
+/// The share of `window` that the busiest way of summing gives: all threads of `tree()`, ran or waiting to run; 1.0 is one thread
+/// that never rests.
+pub fn busy_share(tree: impl Fn() -> Vec<Identity>, window: Duration) -> f64 {
+    let before = restless(&tree());
+    let start = Instant::now();
+    sys::clock::pause(window);
+    let after = restless(&tree());
+    let elapsed = start.elapsed().as_nanos().max(1);
+    // A thread that was not there before has all of its time in the window.
+    let busy: u64 =
+        after.iter().map(|(who, ns)| ns.saturating_sub(before.get(who).copied().unwrap_or(0))).sum();
+    busy as f64 / elapsed as f64
+}
+
+/// A share of time above this is no longer rest.
+pub const RESTS: f64 = 0.2;
+/// A share of time from this on is a thread that never rests.
+pub const SPINS: f64 = 0.8;
+
+/// The least busy of up to three windows; a spinner is busy in all of them, and the first that shows rest decides.
+pub fn least_busy(tree: impl Fn() -> Vec<Identity>, window: Duration) -> f64 {
+    let mut least = f64::INFINITY;
+    for _ in 0..3 {
+        least = least.min(busy_share(&tree, window));
+        if least <= RESTS {
+            break;
+        }
+    }
+    least
+}
+
+/// Waits until `done`, at most `time`; says whether it came to be.
+pub fn settle(time: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() >= end {
+            return false;
+        }
+        sys::clock::pause(Duration::from_millis(5));
+    }
+}

@@ -1,0 +1,91 @@
+//! What a subject is, found out before it is judged: serial or concurrent, one process a connection or not.
+//! Not here: what follows for a case.
+
+use super::control::Pace;
+use super::fault::Fault;
+use super::peer::Peer;
+use super::subject::Running;
+use service::Kind;
+use std::time::Duration;
+
+/// What was found out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Whether a second connection is served while a first is open and idle.
+    pub concurrency: Concurrency,
+    /// A process is made for each connection.
+    pub forks: bool,
+    /// A connection carries more than one exchange.
+    pub lasting: bool,
+}
+
+/// Whether connections are served beside each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// The second waits until the first is closed.
+    Serial,
+    /// The second is served.
+    Concurrent,
+    /// The service closes each connection itself, so that none can be held open.
+    NotToBeTold,
+}
+
+impl Facts {
+    /// The facts in words.
+    #[must_use]
+    pub fn text(self) -> String {
+        let concurrency = match self.concurrency {
+            Concurrency::Serial => "serial: one connection at a time",
+            Concurrency::Concurrent => "concurrent",
+            Concurrency::NotToBeTold => "serial or concurrent cannot be told: connections do not last",
+        };
+        if self.forks {
+            format!("{concurrency}, a process for each connection")
+        } else {
+            concurrency.to_owned()
+        }
+    }
+}
+
+/// A second connection that is not served within this is waited for after the first is closed: enough for a busy machine.
+const SECOND: Duration = Duration::from_millis(400);
+
+/// Finds out.
+///
+/// # Errors
+/// The subject does not answer even one connection after the other.
+pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
+    let target = &running.target;
+    if target.kind == Kind::Greeting {
+        target.canary(1)?;
+        return Ok(Facts { concurrency: Concurrency::NotToBeTold, forks: false, lasting: false });
+    }
+    let before = running.tree();
+    let mut first = Peer::connect(target, 1)?;
+    let lasting = first.exchange(64).map_err(|f| f.during("first connection"))?;
+    if !lasting {
+        // Held open without a request, so that it is in the server's hands all the same.
+        first = Peer::connect(target, 3)?;
+    }
+    let mut short = target.clone();
+    short.reply = pace.scale(SECOND);
+    let mut second = Peer::connect(&short, 2).map_err(|f| f.during("second connection"))?;
+    let mut pending = second.prepare(64);
+    let concurrency = match second.complete(&mut pending) {
+        Ok(_) => Concurrency::Concurrent,
+        Err(fault) if fault.is_silence() => Concurrency::Serial,
+        Err(fault) => return Err(fault.during("second connection, the first still open")),
+    };
+    let during = running.tree();
+    drop(first);
+    if concurrency == Concurrency::Serial {
+        second.patience(target.reply);
+        let mut pending = pending.within(target.reply);
+        second
+            .complete(&mut pending)
+            .map_err(|f| f.during("second connection, after the first was closed"))?;
+    }
+    let grown = during.len() > before.len();
+    drop(second);
+    Ok(Facts { concurrency, forks: grown, lasting })
+}

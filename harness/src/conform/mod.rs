@@ -1,0 +1,27 @@
+//! Conformance: does a socket server behave? For any server, given by address, by name of a model, or by command.
+//! Not here: speed, and the protocols above the sockets beyond what a probe must speak.
+//!
+//! Every case ends with two conclusions: what its probe saw, and whether the server was whole afterwards ([`aftermath`]). A fault that
+//! is not proven to have happened decides nothing; nor does a deadline on a machine on which the [`control`] misses it too.
+//! A case is one item in `cases/<group>.rs` and one line in [`cases::ALL`]; each has a mutant in `tests/conform` that it must fail.
+
+pub mod aftermath;
+pub mod case;
+pub mod cases;
+mod check;
+pub mod cli;
+pub mod control;
+pub mod evidence;
+pub mod facts;
+pub mod fault;
+pub mod freeze;
+pub mod peer;
+mod render;
+pub mod runner;
+pub mod scene;
+mod select;
+pub mod subject;
+pub mod target;
+
+pub use check::check_model;
+pub use cli::{Args, command};

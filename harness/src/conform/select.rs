@@ -1,0 +1,63 @@
+//! Which cases are run: by id, number, prefix or glob. Not here: running them.
+
+use super::case::Case;
+use super::cases::ALL;
+
+/// The cases that any of `patterns` names, in the order of their numbers; all of them where there is no pattern.
+#[must_use]
+pub(super) fn select(patterns: &[String]) -> Vec<&'static Case> {
+    ALL.iter()
+        .copied()
+        .filter(|case| patterns.is_empty() || patterns.iter().any(|p| names(p, case)))
+        .collect()
+}
+
+/// True when `pattern` is the case's number, a prefix of its id up to a `/` or its end, or a glob (`*`, `?`) of the whole id.
+fn names(pattern: &str, case: &Case) -> bool {
+    let group = pattern.trim_end_matches('/');
+    pattern == case.number
+        || case.id == group
+        || case.id.strip_prefix(group).is_some_and(|rest| rest.starts_with('/'))
+        || (pattern.contains(['*', '?']) && glob(pattern.as_bytes(), case.id.as_bytes()))
+}
+
+fn glob(pattern: &[u8], text: &[u8]) -> bool {
+    match (pattern.first(), text.first()) {
+        (None, None) => true,
+        (Some(b'*'), _) => glob(&pattern[1..], text) || (!text.is_empty() && glob(pattern, &text[1..])),
+        (Some(b'?'), Some(_)) => glob(&pattern[1..], &text[1..]),
+        (Some(p), Some(t)) if p == t => glob(&pattern[1..], &text[1..]),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(pattern: &str) -> Vec<&'static str> {
+        select(&[pattern.to_owned()]).iter().map(|c| c.id).collect()
+    }
+
+    #[test]
+    fn takes_ids_numbers_groups_and_globs() {
+        assert_eq!(ids("sigpipe/fin"), ["sigpipe/fin"]);
+        assert_eq!(ids("5.1"), ["sigpipe/fin"]);
+        assert!(ids("leak").len() >= 2 && ids("leak") == ids("leak/") && ids("leak") == ids("leak/*"));
+        assert!(ids("*pipe*").contains(&"sigpipe/fin"));
+        assert!(ids("sig").is_empty() && ids("nothing/here").is_empty() && ids("?").is_empty());
+        assert_eq!(select(&[]).len(), ALL.len());
+    }
+
+    #[test]
+    fn ids_and_numbers_are_unique_and_in_order() {
+        let key = |c: &Case| {
+            let (group, case) = c.number.split_once('.').unwrap();
+            (group.parse::<u32>().unwrap(), case.parse::<u32>().unwrap())
+        };
+        for pair in ALL.windows(2) {
+            assert!(key(pair[0]) < key(pair[1]), "{} {}", pair[0].id, pair[1].id);
+            assert_ne!(pair[0].id, pair[1].id);
+        }
+    }
+}

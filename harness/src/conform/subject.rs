@@ -1,0 +1,306 @@
+//! The server under test: how it is started, who it is, what is known of it. Not here: the cases.
+
+use super::evidence;
+use super::facts::Facts;
+use super::fault::Fault;
+use super::target::Target;
+use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
+use service::Kind;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+use sys::Url;
+use sys::spawn::Begin;
+
+/// How long a subject may take to become ready (case 1.1).
+pub const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Where the subject comes from.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// It runs already.
+    Address {
+        /// Where.
+        url: Url,
+        /// Its process, where the user named it.
+        pid: Option<i32>,
+    },
+    /// A program that keeps our servers' contract: `--listen URL --service S`, and the line `listening on URL`.
+    Ours {
+        /// The program.
+        program: PathBuf,
+        /// What stands before `--listen`.
+        args: Vec<OsString>,
+    },
+    /// Any command that listens where the URL says; `{port}` in its words is filled in.
+    Foreign {
+        /// The program that knows the subcommand `guard`.
+        guard: PathBuf,
+        /// The command.
+        argv: Vec<OsString>,
+        /// Where it will listen; port 0 has one chosen.
+        url: Url,
+    },
+}
+
+/// What a subject is declared to do by nature, which decides whether serving one at a time is a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nature {
+    /// Nothing is declared: what is measured is reported.
+    Unknown,
+    /// One connection at a time.
+    Serial,
+    /// As many as it has workers.
+    Workers,
+    /// As many as there are descriptors.
+    Concurrent,
+}
+
+/// The server under test.
+#[derive(Debug)]
+pub struct Subject {
+    /// For reports: an address, a model, a command line.
+    pub name: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The service spoken.
+    pub kind: Kind,
+    /// What it is declared to be.
+    pub nature: Nature,
+    /// What was found out about it; `None` until it has been probed.
+    pub facts: Option<Facts>,
+    /// Makes payloads differ between runs.
+    pub seed: u64,
+    running: Option<Running>,
+}
+
+/// A subject that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The started process; `None` for an address.
+    pub child: Option<Child>,
+    /// Its process, where it is known.
+    pub id: Option<Identity>,
+    /// How to talk to it.
+    pub target: Target,
+    /// It was begun in an unusual way, for one case.
+    pub special: bool,
+    /// What was there when it was idle; `None` until [`Subject::rest`] has looked.
+    pub baseline: Option<Baseline>,
+}
+
+/// An idle subject as it was before any case.
+#[derive(Clone, Debug)]
+pub struct Baseline {
+    /// Its processes.
+    pub tree: Vec<Identity>,
+    /// Open descriptors of them all.
+    pub descriptors: usize,
+    /// Zombies.
+    pub zombies: usize,
+}
+
+impl Subject {
+    /// A subject that does not run yet.
+    #[must_use]
+    pub fn new(name: impl Into<String>, origin: Origin, kind: Kind, seed: u64) -> Self {
+        let nature = Nature::Unknown;
+        Self { name: name.into(), origin, kind, nature, facts: None, seed, running: None }
+    }
+
+    /// Starts it where it does not run (or, an address, looks at it).
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub fn ensure(&mut self) -> Result<&mut Running, Fault> {
+        if self.running.is_none() {
+            self.start(&Begin::default(), None)?;
+        }
+        self.running.as_mut().ok_or_else(|| Fault::harness("the subject does not run"))
+    }
+
+    /// The running subject.
+    ///
+    /// # Errors
+    /// The harness's own, when it does not run.
+    pub fn running(&mut self) -> Result<&mut Running, Fault> {
+        self.running.as_mut().ok_or_else(|| Fault::harness("the subject does not run"))
+    }
+
+    /// True while it is started.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Starts it anew: ends what runs, begins as `begin` says, listens at `at` where that is given.
+    ///
+    /// # Errors
+    /// It did not become ready, or it is an address.
+    pub fn start(&mut self, begin: &Begin, at: Option<std::net::SocketAddr>) -> Result<(), Fault> {
+        if let Some(running) = &self.running
+            && running.child.is_none()
+        {
+            return Err(Fault::harness("the subject is an address and cannot be restarted"));
+        }
+        self.forget();
+        let child = self.launch(begin, at, READY_WITHIN)?;
+        let (url, id, http) = match (&self.origin, &child) {
+            (Origin::Address { url, pid }, _) => {
+                let missing = || Fault::subject("no process has the number given with --pid");
+                let id = pid.map(|pid| Identity::of(pid).ok_or_else(missing)).transpose()?;
+                (url.clone(), id, url.path.clone())
+            }
+            (origin, Some(child)) => {
+                let url: Url = child
+                    .url()
+                    .parse()
+                    .map_err(|e| Fault::subject(format!("its ready line is wrong: {e}")))?;
+                let path = if let Origin::Foreign { url, .. } = origin { url.path.clone() } else { None };
+                (url, Some(child.identity()), path)
+            }
+            (_, None) => return Err(Fault::harness("nothing was started")),
+        };
+        let ip = url.ip().ok_or_else(|| Fault::harness("only TCP subjects can be tested yet"))?;
+        let target = Target {
+            ip,
+            kind: self.kind,
+            path: http,
+            host: url.authority.clone(),
+            reply: Duration::from_secs(2),
+            seed: self.seed,
+        };
+        let special = begin.descriptors.is_some() || begin.occupy_below.is_some() || begin.close_stdio;
+        self.running = Some(Running { child, id, target, special, baseline: None });
+        Ok(())
+    }
+
+    /// Starts a process at `at` (or a free port) and leaves the subject as it is. Where a foreign one runs already it is a second.
+    ///
+    /// # Errors
+    /// It did not become ready.
+    pub fn launch(
+        &self,
+        begin: &Begin,
+        at: Option<std::net::SocketAddr>,
+        within: Duration,
+    ) -> Result<Option<Child>, Fault> {
+        match &self.origin {
+            Origin::Address { .. } => Ok(None),
+            Origin::Ours { program, args } => {
+                let listen = at.map_or_else(|| "tcp://127.0.0.1:0".to_owned(), |ip| format!("tcp://{ip}"));
+                let mut command = ServerCommand::new(program, args.clone());
+                command.args.extend([
+                    "--listen".into(),
+                    listen.into(),
+                    "--service".into(),
+                    self.kind.name().into(),
+                ]);
+                command.begin = begin.clone();
+                command.ready_within = within;
+                Ok(Some(Child::server(&command)?))
+            }
+            Origin::Foreign { guard, argv, url } => {
+                let ip = match (at, url.ip()) {
+                    (Some(ip), _) => ip,
+                    (None, Some(ip)) if ip.port() == 0 => free_port(ip)?,
+                    (None, Some(ip)) => ip,
+                    (None, None) => return Err(Fault::harness("only TCP subjects can be tested yet")),
+                };
+                let port = ip.port().to_string();
+                let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", &port));
+                let command = ForeignCommand {
+                    guard: guard.clone(),
+                    argv: argv.iter().map(fill).collect(),
+                    url: url.at(ip),
+                    begin: begin.clone(),
+                    ready_within: within,
+                    second: self.running.is_some(),
+                };
+                Ok(Some(Child::foreign(&command)?))
+            }
+        }
+    }
+
+    /// Ends it, if the harness started it.
+    pub fn forget(&mut self) {
+        self.running = None;
+    }
+
+    /// Takes the running process out of the subject's hands: the case ends it itself.
+    pub fn take(&mut self) -> Option<Running> {
+        self.running.take()
+    }
+
+    /// Waits until it rests and notes what is there then; does so once for each start.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn rest(&mut self, settle: Duration) -> Result<(), Fault> {
+        let running = self.running()?;
+        if running.baseline.is_some() {
+            return Ok(());
+        }
+        running.target.canary(0).map_err(|f| f.during("first exchange"))?;
+        let Some(id) = running.id else { return Ok(()) };
+        let look = || Baseline {
+            tree: running.tree(),
+            descriptors: evidence::descriptor_count(&running.tree()),
+            zombies: evidence::zombies(id.pid),
+        };
+        // Runtimes open descriptors on first use, and forking servers have a child to see off: wait for two looks alike.
+        let mut last = look();
+        let mut alike = 0;
+        evidence::settle(settle, || {
+            let now = look();
+            let same =
+                now.tree == last.tree && now.descriptors == last.descriptors && now.zombies == last.zombies;
+            alike = if same { alike + 1 } else { 0 };
+            last = now;
+            alike >= 5
+        });
+        running.baseline = Some(last);
+        Ok(())
+    }
+}
+
+impl Running {
+    /// The subject's processes that live, its own first; empty where they are not known.
+    #[must_use]
+    pub fn tree(&self) -> Vec<Identity> {
+        match (&self.child, self.id) {
+            (Some(child), _) => child.tree(),
+            (None, Some(id)) => {
+                let living = identity::descendants(id.pid).into_iter().filter(|e| e.state != 'Z');
+                living.map(|e| e.id).collect()
+            }
+            (None, None) => Vec::new(),
+        }
+    }
+
+    /// Sends a signal to every process of the tree, the first of them first.
+    pub fn signal_tree(&self, signal: i32) {
+        for id in self.tree() {
+            id.signal(signal);
+        }
+    }
+
+    /// How it ended, in words, if it has.
+    pub fn ended(&mut self) -> Option<String> {
+        if let Some(child) = &mut self.child
+            && let Some(ended) = child.try_ended()
+        {
+            return Some(ended.to_string());
+        }
+        match self.id {
+            Some(id) if self.child.is_none() && !id.alive() => Some("ended".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// A port that is free now. The kernel chooses it; between here and the subject's bind somebody could take it, which then shows as a
+/// subject that does not start.
+fn free_port(ip: std::net::SocketAddr) -> Result<std::net::SocketAddr, Fault> {
+    std::net::TcpListener::bind(ip).and_then(|l| l.local_addr()).map_err(Fault::harness)
+}

@@ -1,0 +1,197 @@
+//! What the server uses while it is under load: processor time, memory, threads, descriptors. Not here: judging it.
+//!
+//! Observation costs time on the generator's processor, so during the timed window only cheap things are read: the control
+//! group's counter every 10 ms, the process tree every 250 ms. What is dear (proportional memory) is read before the load and
+//! during the warm-up.
+
+use crate::cgroup::Group;
+use crate::spawn::Identity;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// How often the processor time is read. The window's edges are found by interpolation between two readings.
+pub const CPU_EVERY: Duration = Duration::from_millis(10);
+
+/// How often the process tree is walked.
+const TREE_EVERY: Duration = Duration::from_millis(250);
+
+/// Watches one server.
+#[derive(Debug)]
+pub struct Watcher {
+    root: Identity,
+    group: Option<Group>,
+    readings: Vec<Reading>,
+    next_tree: Instant,
+    /// Most resident memory, threads and processes seen at a time.
+    pub peak: Peak,
+}
+
+/// Largest values seen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peak {
+    /// Resident memory of the tree in bytes, pages that are shared counted in each process.
+    pub rss_bytes: u64,
+    /// Threads.
+    pub threads: u64,
+    /// Processes.
+    pub processes: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    /// Wall clock, nanoseconds since 1970: the clock that the generator reports its window by.
+    at_ns: u64,
+    cpu_ns: u64,
+}
+
+impl Watcher {
+    /// Watches `root` and all that it makes from now on; in a control group where one can be made.
+    #[must_use]
+    pub fn new(root: Identity) -> Self {
+        let group = Group::make().filter(|group| group.add(root.pid).is_ok());
+        let mut watcher =
+            Self { root, group, readings: Vec::new(), next_tree: Instant::now(), peak: Peak::default() };
+        watcher.sample();
+        watcher
+    }
+
+    /// How the processor time is had.
+    #[must_use]
+    pub fn source(&self) -> &'static str {
+        if self.group.is_some() { "cgroup" } else { "proc" }
+    }
+
+    /// Takes a reading; call it every [`CPU_EVERY`].
+    pub fn sample(&mut self) {
+        if let Some(cpu_ns) = self.cpu_ns() {
+            self.readings.push(Reading { at_ns: sys::clock::realtime_ns(), cpu_ns });
+        }
+        let now = Instant::now();
+        if now >= self.next_tree {
+            self.next_tree = now + TREE_EVERY;
+            self.walk();
+        }
+    }
+
+    fn cpu_ns(&self) -> Option<u64> {
+        match &self.group {
+            Some(group) => group.cpu_ns().ok(),
+            None => proc_cpu_ns(self.root.pid),
+        }
+    }
+
+    fn walk(&mut self) {
+        let mut seen = Peak::default();
+        for pid in tree(self.root.pid) {
+            let Some((rss_bytes, threads)) = memory_and_threads(pid) else { continue };
+            seen.rss_bytes += rss_bytes;
+            seen.threads += threads;
+            seen.processes += 1;
+        }
+        self.peak.rss_bytes = self.peak.rss_bytes.max(seen.rss_bytes);
+        self.peak.threads = self.peak.threads.max(seen.threads);
+        self.peak.processes = self.peak.processes.max(seen.processes);
+    }
+
+    /// Processor time used between two moments of the wall clock, in nanoseconds; `None` where the readings do not cover them.
+    #[must_use]
+    pub fn cpu_between(&self, start_ns: u64, end_ns: u64) -> Option<u64> {
+        let start = interpolate(&self.readings, start_ns)?;
+        let end = interpolate(&self.readings, end_ns)?;
+        Some((end - start).max(0.0) as u64)
+    }
+
+    /// Proportional set size of the tree in bytes: shared pages counted once, over all who share them.
+    #[must_use]
+    pub fn proportional_bytes(&self) -> Option<u64> {
+        let sizes: Vec<u64> = tree(self.root.pid).into_iter().filter_map(pss_bytes).collect();
+        (!sizes.is_empty()).then(|| sizes.iter().sum())
+    }
+
+    /// Open descriptors of the server's own process.
+    #[must_use]
+    pub fn descriptors(&self) -> Option<usize> {
+        fs::read_dir(format!("/proc/{}/fd", self.root.pid)).ok().map(Iterator::count)
+    }
+
+    /// Children of the tree that have ended and were not waited for.
+    #[must_use]
+    pub fn zombies(&self) -> u64 {
+        let zombie = |pid: &i32| crate::spawn::identity::entry(*pid).is_some_and(|e| e.state == 'Z');
+        tree(self.root.pid).iter().filter(|pid| zombie(pid)).count() as u64
+    }
+}
+
+fn interpolate(readings: &[Reading], at_ns: u64) -> Option<f64> {
+    let after = readings.partition_point(|r| r.at_ns < at_ns);
+    let (before, after) = (readings.get(after.checked_sub(1)?)?, readings.get(after)?);
+    let span = (after.at_ns - before.at_ns).max(1) as f64;
+    let share = (at_ns - before.at_ns) as f64 / span;
+    Some(before.cpu_ns as f64 + share * (after.cpu_ns - before.cpu_ns) as f64)
+}
+
+/// `root` and its descendants, by the kernel's own lists of children (proc_tid_children(5)): far cheaper than a walk of /proc.
+fn tree(root: i32) -> Vec<i32> {
+    let mut found = vec![root];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        next += 1;
+        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
+        for task in tasks.flatten() {
+            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
+            found.extend(children.split_ascii_whitespace().filter_map(|c| c.parse::<i32>().ok()));
+        }
+    }
+    found
+}
+
+fn memory_and_threads(pid: i32) -> Option<(u64, u64)> {
+    let stat = procfs::process::Process::new(pid).ok()?.stat().ok()?;
+    Some((stat.rss * procfs::page_size(), u64::try_from(stat.num_threads).unwrap_or(0)))
+}
+
+fn pss_bytes(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+/// Processor time of a process and the children it has waited for, in the 10 ms grain of /proc/PID/stat.
+fn proc_cpu_ns(pid: i32) -> Option<u64> {
+    let stat = procfs::process::Process::new(pid).ok()?.stat().ok()?;
+    let children = u64::try_from(stat.cutime + stat.cstime).unwrap_or(0);
+    Some((stat.utime + stat.stime + children) * (1_000_000_000 / procfs::ticks_per_second()))
+}
+
+/// How often a full listen queue has turned a connection away (ListenOverflows of /proc/net/netstat; the whole namespace).
+#[must_use]
+pub fn listen_overflows() -> Option<u64> {
+    let text = fs::read_to_string("/proc/net/netstat").ok()?;
+    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = names.split(' ').position(|name| name == "ListenOverflows")?;
+    values.split(' ').nth(at)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_value_between_two_readings_and_nothing_outside_them() {
+        let readings = [Reading { at_ns: 100, cpu_ns: 10 }, Reading { at_ns: 200, cpu_ns: 30 }];
+        assert_eq!(interpolate(&readings, 150), Some(20.0));
+        assert_eq!(interpolate(&readings, 200), Some(30.0));
+        assert_eq!(interpolate(&readings, 100), None);
+        assert_eq!(interpolate(&readings, 201), None);
+    }
+
+    #[test]
+    fn this_process_is_in_its_own_tree_with_memory_and_threads() {
+        let me = std::process::id() as i32;
+        assert_eq!(tree(me)[0], me);
+        let (rss, threads) = memory_and_threads(me).unwrap();
+        assert!(rss > 0 && threads > 0 && pss_bytes(me).unwrap() > 0);
+        assert!(listen_overflows().is_some());
+    }
+}

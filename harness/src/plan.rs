@@ -1,0 +1,341 @@
+//! Plans: which workloads, on which models, how often. Not here: running them.
+//!
+//! A plan is TOML. Every key that is not known is an error, so that a misspelt one is not a silent default.
+
+use record::Scenario;
+use serde::{Deserialize, Serialize};
+use servers::{MODELS, Model};
+use service::Kind;
+use std::path::Path;
+use std::time::Duration;
+
+/// The plan that `harness run` uses without `--plan`.
+pub const QUICK: &str = include_str!("../plans/quick.toml");
+
+/// Longest time that a plan may give to one trial.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// A plan cannot be used; one line that says why and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The file cannot be read.
+    #[error("cannot read the plan `{path}`: {source}")]
+    Read {
+        /// Its path.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not a plan.
+    #[error("the plan is not valid: {0}")]
+    Parse(String),
+    /// A value makes no sense.
+    #[error("the plan is not valid: {0}")]
+    Value(String),
+    /// Nothing is left to run.
+    #[error("nothing to run: {0}")]
+    Nothing(String),
+}
+
+/// A list of workloads and the models to run them on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Short name.
+    pub name: String,
+    /// In a sentence.
+    #[serde(default)]
+    pub title: String,
+    /// Models by name; all of them when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// Trials of each scenario, each with a server process of its own.
+    #[serde(default = "three")]
+    pub trials: u32,
+    /// Length of the timed window, where the workload does not say.
+    #[serde(default = "one_second")]
+    pub duration: Time,
+    /// Length of the warm-up, of which nothing is kept.
+    #[serde(default = "quarter_second")]
+    pub warm_up: Time,
+    /// The workloads.
+    #[serde(rename = "workload")]
+    pub workloads: Vec<Workload>,
+}
+
+/// Who says what and when.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Workload {
+    /// Last part of the scenario's id.
+    pub name: String,
+    /// In a sentence, for people.
+    pub title: String,
+    /// Service spoken.
+    pub service: String,
+    /// Connections.
+    pub connections: u64,
+    /// Payload size in bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Requests on a connection before it is closed; absent: it stays open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_connection: Option<u64>,
+    /// Requests per second in total (open loop); absent: closed loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// `constant` or `poisson`; for the open loop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<String>,
+    /// Handler work carried in each request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<String>,
+    /// Abort plans, as `loadgen --abort` takes them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub abort: Vec<String>,
+    /// Length of the timed window, where it differs from the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration: Option<Time>,
+}
+
+/// A time as people write it: `250ms`, `1.5s`, `2m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Time(pub Duration);
+
+impl std::str::FromStr for Time {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || format!("`{text}` is no time; write 250ms, 1.5s or 2m");
+        let at = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).ok_or_else(bad)?;
+        let number: f64 = text[..at].parse().map_err(|_| bad())?;
+        let seconds = match &text[at..] {
+            "us" => number / 1e6,
+            "ms" => number / 1e3,
+            "s" => number,
+            "m" => number * 60.0,
+            _ => return Err(bad()),
+        };
+        if seconds > LONGEST.as_secs_f64() {
+            return Err(format!("`{text}` is longer than an hour"));
+        }
+        Ok(Self(Duration::from_secs_f64(seconds)))
+    }
+}
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Time> for String {
+    fn from(time: Time) -> Self {
+        format!("{}us", time.0.as_micros())
+    }
+}
+
+fn three() -> u32 {
+    3
+}
+
+fn one_second() -> Time {
+    Time(Duration::from_secs(1))
+}
+
+fn quarter_second() -> Time {
+    Time(Duration::from_millis(250))
+}
+
+/// One scenario with what is needed to run it.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// As it stands in records.
+    pub scenario: Scenario,
+    /// The workload.
+    pub workload: Workload,
+    /// The service.
+    pub kind: Kind,
+}
+
+impl Plan {
+    /// Reads a plan from a file.
+    ///
+    /// # Errors
+    /// [`PlanError`], one line each.
+    pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| PlanError::Read { path: path.display().to_string(), source })?;
+        Self::parse(&text)
+    }
+
+    /// Reads a plan from text.
+    ///
+    /// # Errors
+    /// [`PlanError`], one line each.
+    pub fn parse(text: &str) -> Result<Self, PlanError> {
+        let plan: Self = toml::from_str(text).map_err(|e| PlanError::Parse(one_line(&e, text)))?;
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// The plan as TOML text.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        // A plan that was parsed can be written; an empty text would only cost the report its appendix.
+        toml::to_string_pretty(self).unwrap_or_default()
+    }
+
+    fn check(&self) -> Result<(), PlanError> {
+        let bad = |text: String| Err(PlanError::Value(text));
+        if self.trials == 0 || self.trials > 1000 {
+            return bad(format!("trials = {} (1 to 1000)", self.trials));
+        }
+        if self.workloads.is_empty() {
+            return bad("it has no [[workload]]".to_owned());
+        }
+        for (i, w) in self.workloads.iter().enumerate() {
+            if self.workloads[..i].iter().any(|other| other.name == w.name && other.service == w.service) {
+                return bad(format!("two workloads are named `{}`", w.name));
+            }
+            if w.name.is_empty() || !w.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+                return bad(format!("workload name `{}` (letters, digits and `-`)", w.name));
+            }
+            if let Err(error) = w.service.parse::<Kind>() {
+                return bad(error.to_string());
+            }
+            if w.connections == 0 || w.requests_per_connection == Some(0) {
+                return bad(format!("workload `{}` has 0 connections or 0 requests per connection", w.name));
+            }
+            if w.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
+                return bad(format!("workload `{}` has a rate that is not above 0", w.name));
+            }
+            let length = w.duration.unwrap_or(self.duration);
+            if length.0.is_zero() {
+                return bad(format!("workload `{}` has a duration of 0", w.name));
+            }
+        }
+        self.chosen_models().map(|_| ())
+    }
+
+    fn chosen_models(&self) -> Result<Vec<&'static Model>, PlanError> {
+        let Some(names) = &self.models else { return Ok(MODELS.iter().map(|entry| entry.model).collect()) };
+        let known = |name: &String| {
+            servers::model(name).map(|entry| entry.model).ok_or_else(|| {
+                let names = MODELS.iter().map(|entry| entry.model.name).collect::<Vec<_>>().join(", ");
+                PlanError::Value(format!("unknown model `{name}`; the models are {names}"))
+            })
+        };
+        names.iter().map(known).collect()
+    }
+
+    /// Keeps the services named; an empty list keeps all.
+    ///
+    /// # Errors
+    /// [`PlanError::Value`] for a service that does not exist, [`PlanError::Nothing`] when no workload is left.
+    pub fn keep_services(&mut self, services: &[String]) -> Result<(), PlanError> {
+        for name in services {
+            name.parse::<Kind>().map_err(|e| PlanError::Value(e.to_string()))?;
+        }
+        if !services.is_empty() {
+            self.workloads.retain(|w| services.contains(&w.service));
+        }
+        if self.workloads.is_empty() {
+            return Err(PlanError::Nothing(format!(
+                "no workload of the plan speaks {}",
+                services.join(" or ")
+            )));
+        }
+        Ok(())
+    }
+
+    /// Every scenario, workload by workload, the ones that a model cannot hold included.
+    ///
+    /// # Errors
+    /// [`PlanError::Value`] for an unknown model or service.
+    pub fn scenarios(&self) -> Result<Vec<Planned>, PlanError> {
+        let models = self.chosen_models()?;
+        let mut planned = Vec::new();
+        for workload in &self.workloads {
+            let kind: Kind = workload
+                .service
+                .parse()
+                .map_err(|e: service::UnknownService| PlanError::Value(e.to_string()))?;
+            for model in &models {
+                planned.push(Planned {
+                    scenario: scenario(model, workload),
+                    workload: workload.clone(),
+                    kind,
+                });
+            }
+        }
+        Ok(planned)
+    }
+}
+
+fn scenario(model: &Model, workload: &Workload) -> Scenario {
+    // A connection that is made for each request leaves room for the next: only those that stay open must be held together.
+    let stays = workload.requests_per_connection.is_none();
+    Scenario {
+        id: format!("{}/tcp/{}/{}", model.name, workload.service, workload.name),
+        model: model.name.to_owned(),
+        family: "tcp".to_owned(),
+        service: workload.service.clone(),
+        workload: workload.name.clone(),
+        title: workload.title.clone(),
+        unsupported: if stays { model.capacity.refuses(workload.connections) } else { None },
+    }
+}
+
+/// A TOML error in one line: where, and what.
+fn one_line(error: &toml::de::Error, text: &str) -> String {
+    let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+    let what = error.message().lines().next().unwrap_or_default();
+    line.map_or_else(|| what.to_owned(), |line| format!("line {line}: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_quick_plan_is_valid_and_says_what_a_serial_server_cannot_hold() {
+        let scenarios = Plan::parse(QUICK).unwrap().scenarios().unwrap();
+        assert_eq!(scenarios.len(), 5 * MODELS.len());
+        let unsupported: Vec<_> = scenarios.iter().filter(|p| p.scenario.unsupported.is_some()).collect();
+        assert!(unsupported.iter().all(|p| p.scenario.model == "iterative" && p.scenario.service == "echo"));
+        assert_eq!(unsupported.len(), 2);
+    }
+
+    #[test]
+    fn a_plan_survives_its_own_text() {
+        let plan = Plan::parse(QUICK).unwrap();
+        assert_eq!(Plan::parse(&plan.to_toml()).unwrap().to_toml(), plan.to_toml());
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line() {
+        let workload = "[[workload]]\nname='a'\ntitle='t'\nservice='echo'\nconnections=1\n";
+        for (text, says) in [
+            ("", "name"),
+            ("name='x'\n", "workload"),
+            (&format!("name='x'\ntrails=3\n{workload}"), "line 2: unknown field `trails`"),
+            (&format!("name='x'\ntrials=0\n{workload}"), "trials = 0"),
+            (&format!("name='x'\nmodels=['nonesuch']\n{workload}"), "unknown model `nonesuch`"),
+            (&format!("name='x'\n{workload}{workload}"), "two workloads"),
+            (&format!("name='x'\n{}", workload.replace("echo", "ecco")), "unknown service `ecco`"),
+            (&format!("name='x'\n{}", workload.replace("connections=1", "connections=0")), "0 connections"),
+            (&format!("name='x'\n{workload}rate=0.0\n"), "rate"),
+            (&format!("name='x'\nduration='5'\n{workload}"), "is no time"),
+            (&format!("name='x'\nduration='0s'\n{workload}"), "duration of 0"),
+            (&format!("name='x'\n{}", workload.replace("name='a'", "name='a/b'")), "workload name"),
+        ] {
+            let error = Plan::parse(text).unwrap_err().to_string();
+            assert!(error.contains(says) && !error.contains('\n'), "{text}\n→ {error}");
+        }
+    }
+}

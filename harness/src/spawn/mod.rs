@@ -1,0 +1,71 @@
+//! Processes that the harness starts: servers, tools, foreign commands. The only place with `Command::new`.
+//! Not here: what a process does while it runs (see `observe` and `conform::evidence`).
+//!
+//! What is started here begins clean (default signals, own process group), is drained (a full pipe never blocks it), and ends with
+//! its owner: by [`Child::stop`], by drop, or, when the harness itself is killed, by the kernel (PR_SET_PDEATHSIG) and, for foreign
+//! commands, by their guard.
+
+mod child;
+mod foreign;
+pub mod guard;
+pub mod identity;
+mod log;
+mod nursery;
+mod process;
+pub mod sockets;
+mod tool;
+
+pub use child::{Child, ServerCommand};
+pub use foreign::{ForeignCommand, listening};
+pub use identity::Identity;
+pub use process::{Ended, Stopped};
+pub use tool::{Tool, ToolCommand, ToolRun};
+
+use std::io;
+use std::time::Duration;
+
+/// Why a program could not be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpawnError {
+    /// It could not be started at all: no such file, no right to run it, no process left.
+    #[error("cannot start `{program}`")]
+    Start {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It was started and is of no use: it ended, or did not become ready in time. It has been ended.
+    #[error("`{program}` {how}{}", tail(.stderr))]
+    NotReady {
+        /// The command line.
+        program: String,
+        /// What it did instead.
+        how: String,
+        /// How it ended, where it did so by itself.
+        ended: Option<Ended>,
+        /// The last lines of its standard error.
+        stderr: String,
+    },
+    /// A system call of the harness failed.
+    #[error("cannot watch `{program}`")]
+    Watch {
+        /// The program.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn tail(stderr: &str) -> String {
+    if stderr.is_empty() { String::new() } else { format!("; its standard error ends with:\n{stderr}") }
+}
+
+/// Result of starting something.
+pub type Result<T> = std::result::Result<T, SpawnError>;
+
+/// How often a condition that no descriptor announces is looked at again.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(5);

@@ -1,0 +1,123 @@
+//! `harness conform` as a user meets it: exit codes, the JSON file, foreign commands under their guard.
+
+use crate::report::Test;
+use harness::spawn::{Identity, Tool, ToolCommand, ToolRun, identity};
+use std::time::{Duration, Instant};
+
+/// Far more than any of these takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn exe() -> Result<String, String> {
+    let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+    Ok(exe.display().to_string())
+}
+
+fn conform(args: &[&str]) -> Result<ToolRun, String> {
+    let mut all = vec!["conform"];
+    all.extend(args);
+    Tool::run(&ToolCommand::new(exe()?, all), DEADLINE).map_err(|e| format!("{e:?}"))
+}
+
+fn exits(args: &[&str], code: i32, says: &str) -> Result<(), String> {
+    let run = conform(args)?;
+    let words = format!("{}{}", String::from_utf8_lossy(&run.stdout), run.stderr);
+    if run.ended.status != Some(code) {
+        return Err(format!("{}, not {code}: {words}", run.ended));
+    }
+    if words.contains(says) { Ok(()) } else { Err(format!("does not say `{says}`: {words}")) }
+}
+
+/// A sound server as a foreign command: all that a command allows is run, and its own JSON reads back.
+fn foreign_command() -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let file = folder.path().join("conform.json");
+    let (exe, json) = (exe()?, file.display().to_string());
+    let mut args = vec!["--listen", "tcp://127.0.0.1:0", "--quick", "--json", json.as_str()];
+    args.extend([
+        "--case",
+        "sigpipe/fin",
+        "--case",
+        "leak/fd",
+        "--case",
+        "stop/term",
+        "--case",
+        "life/restart-timewait",
+    ]);
+    args.extend(["--", exe.as_str(), "--mutant", "sound", "--listen", "tcp://127.0.0.1:{port}"]);
+    exits(&args, 0, "4 cases: 4 OK")?;
+    let text = std::fs::read_to_string(&file).map_err(|e| e.to_string())?;
+    let run: record::conform::Conformance = serde_json::from_str(&text).map_err(|e| e.to_string())?;
+    if run.cases.len() == 4 && run.conformant() { Ok(()) } else { Err(text) }
+}
+
+/// What a guarded command leaves when the harness is killed: nothing, not even a grandchild in a session of its own.
+fn nothing_is_left() -> Result<(), String> {
+    let script = format!(
+        "setsid sh -c 'sleep 600 & exec sleep 600' & exec {} --mutant sound --listen tcp://127.0.0.1:{{port}}",
+        exe()?
+    );
+    let args = [
+        "conform",
+        "--listen",
+        "tcp://127.0.0.1:0",
+        "--case",
+        "life/idle-cpu",
+        "--",
+        "/bin/sh",
+        "-c",
+        &script,
+    ];
+    let tool = Tool::start(&ToolCommand::new(exe()?, args)).map_err(|e| e.to_string())?;
+    let end = Instant::now() + Duration::from_secs(20);
+    // The harness, its guard, the server, the two that went their own way.
+    let mut tree: Vec<Identity> = Vec::new();
+    while tree.len() < 5 {
+        tree = identity::descendants(tool.pid()).iter().map(|e| e.id).collect();
+        if Instant::now() >= end {
+            return Err(format!("the command did not start: {} {}", tree.len(), tool.stderr_tail()));
+        }
+        sys::clock::pause(Duration::from_millis(5));
+    }
+    tool.signal(identity::KILL);
+    loop {
+        let left: Vec<_> = tree.iter().filter(|id| id.alive()).collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        if Instant::now() >= end {
+            for id in &left {
+                id.signal(identity::KILL);
+            }
+            return Err(format!("{} of {} processes are left", left.len(), tree.len()));
+        }
+        sys::clock::pause(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    let ended = || {
+        exits(
+            &["--listen", "tcp://127.0.0.1:0", "--", "/bin/sh", "-c", "echo no luck >&2; exit 7"],
+            3,
+            "no luck",
+        )
+    };
+    let found = || {
+        let exe = exe()?;
+        let mut args = vec!["--listen", "tcp://127.0.0.1:0", "--quick", "--case", "stream/exact", "--", &exe];
+        args.extend(["--mutant", "nul-terminates", "--listen", "tcp://127.0.0.1:{port}"]);
+        exits(&args, 1, "again:")
+    };
+    vec![
+        Test::new("cli::no_match_is_wrong_use", || {
+            exits(&["epoll", "--case", "no/such"], 2, "no case matches")
+        }),
+        Test::new("cli::no_target_is_wrong_use", || exits(&[], 2, "give a target")),
+        Test::new("cli::lists_cases", || exits(&["--list", "--case", "5.1"], 0, "sigpipe/fin")),
+        Test::new("cli::a_command_that_ends_is_unfit_and_its_words_are_shown", ended),
+        Test::new("cli::nobody_there_is_unfit", || exits(&["tcp://127.0.0.1:1"], 3, "refused")),
+        Test::new("cli::a_failure_is_found_and_says_how_to_repeat_it", found),
+        Test::new("cli::foreign_command", foreign_command),
+        Test::new("cli::a_killed_harness_leaves_nothing", nothing_is_left),
+    ]
+}

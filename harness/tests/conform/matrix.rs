@@ -1,0 +1,129 @@
+//! The kill matrix: each mutant must fail the case that looks for its flaw, and for the reason that the flaw is; sound servers fail none.
+
+use crate::report::Test;
+use harness::conform::cases::ALL;
+use harness::conform::control::Control;
+use harness::conform::runner::{self, Options};
+use harness::conform::scene::Effort;
+use harness::conform::subject::{Nature, Origin, Subject};
+use record::conform::{CaseResult, CaseVerdict};
+use service::Kind;
+
+/// Mutant, the case that must fail it, the service spoken, and words of the report that show the reason.
+const KILLS: &[(&str, &str, Kind, &str)] = &[
+    ("conflict-is-fine", "life/bind-conflict", Kind::Echo, "status 0"),
+    ("no-reuse", "life/restart-timewait", Kind::Echo, "not started again"),
+    ("spin-idle", "life/idle-cpu", Kind::Echo, "busy"),
+    ("starve", "accept/concurrent", Kind::Echo, "connection 4"),
+    ("dead-peer-is-fatal", "accept/abort-queued", Kind::Echo, "exited with status 3"),
+    ("emfile-is-fatal", "accept/emfile-survive", Kind::Echo, "exited with status 3"),
+    ("spin-on-emfile", "accept/emfile-spin", Kind::Echo, "without descriptors"),
+    ("above-1023", "accept/fd-1024", Kind::Echo, "killed by SIGABRT"),
+    ("nul-terminates", "stream/exact", Kind::Echo, "wrong byte"),
+    ("one-read-one-request", "stream/one-byte", Kind::Sized, "single bytes"),
+    ("one-read-one-request", "stream/one-byte", Kind::Http, "single bytes"),
+    ("one-answer-a-read", "stream/framing", Kind::Sized, "answer 2 of 20"),
+    ("one-answer-a-read", "stream/framing", Kind::Http, "answer 2 of 20"),
+    ("one-read-one-request", "stream/framing", Kind::Sized, "unfinished"),
+    ("short-write", "stream/partial-write", Kind::Sized, "8388608 bytes"),
+    ("short-write", "stream/partial-write", Kind::Echo, "8388608 bytes"),
+    ("drop-on-fin", "half/client-fin", Kind::Echo, "before FIN"),
+    ("drop-on-fin", "half/client-fin", Kind::Sized, "FIN"),
+    ("keeps-after-fin", "half/client-fin", Kind::Echo, "does not close its side"),
+    ("spin-on-half-close", "half/no-spin", Kind::Sized, "cannot be sent"),
+    ("reset-is-fatal", "abort/rst-read-side", Kind::Echo, ""),
+    ("write-error-is-fatal", "abort/rst-mid-write", Kind::Sized, ""),
+    ("write-error-is-fatal", "abort/rst-mid-write", Kind::Http, ""),
+    ("sigpipe-dies", "sigpipe/fin", Kind::Sized, "killed by SIGPIPE"),
+    ("sigpipe-dies", "sigpipe/fin", Kind::Http, "killed by SIGPIPE"),
+    ("sigpipe-dies", "sigpipe/fin", Kind::Echo, "killed by SIGPIPE"),
+    ("write-error-is-fatal", "sigpipe/rst", Kind::Echo, ""),
+    ("blocking-write", "fair/slow-reader", Kind::Echo, "does not read"),
+    ("blocking-write", "fair/slow-reader", Kind::Sized, "does not read"),
+    ("leak-on-reset", "leak/fd", Kind::Echo, "descriptors"),
+    ("keeps-after-fin", "leak/fd", Kind::Echo, ""),
+    ("one-wait-per-signal", "leak/zombies", Kind::Echo, "stay zombies"),
+    ("leaves-child", "proc/tree-clean", Kind::Echo, "1 of them with its listener"),
+    ("leaves-child", "stop/port-free", Kind::Echo, "listeners are left"),
+    ("panics-on-text", "proc/garbage", Kind::Sized, "panicked at"),
+    ("needs-connection", "stop/term", Kind::Echo, "still running"),
+    ("cuts-at-term", "stop/drain", Kind::Sized, "SIGTERM cut"),
+    ("waits-for-all", "stop/idle-keepalive", Kind::Echo, "still running"),
+];
+
+/// Cases that only measure.
+const INFO_ONLY: &[&str] = &["sigpipe/disposition"];
+
+/// Runs `cases` against a mutant. Strict: a SHOULD that is broken must be seen to be.
+fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec<CaseResult>, String> {
+    let exe = std::env::current_exe().map_err(|e| e.to_string())?;
+    let origin = Origin::Ours { program: exe, args: vec!["--mutant".into(), mutant.into()] };
+    let mut subject = Subject::new(mutant, origin, kind, 1);
+    subject.nature = Nature::Unknown;
+    let control = Control::start(kind, 1).map_err(|e| e.to_string())?;
+    let chosen: Vec<_> = ALL.iter().copied().filter(|c| cases.is_empty() || cases.contains(&c.id)).collect();
+    if !cases.is_empty() && chosen.len() != cases.len() {
+        return Err(format!("there is no such case among {cases:?}"));
+    }
+    let options = Options { effort: Effort::Quick, strict, seed: 1, until: None };
+    Ok(runner::run(&mut subject, &control, &chosen, &options, |_| {}).cases)
+}
+
+fn is_killed(mutant: &str, case: &str, kind: Kind, why: &str) -> Result<(), String> {
+    for result in against(mutant, kind, &[case], true)? {
+        let words = format!("{}; aftermath: {}", result.actual, result.aftermath);
+        if result.verdict != CaseVerdict::Failed {
+            return Err(format!("{mutant} survives {case}: {} {words}", result.verdict.name()));
+        }
+        if !words.contains(why) {
+            return Err(format!("{mutant} fails {case} for another reason than `{why}`: {words}"));
+        }
+    }
+    Ok(())
+}
+
+/// A server without a flaw fails none of `cases` (none named: none at all).
+fn is_sound(name: &str, kind: Kind, cases: &[&str]) -> Result<(), String> {
+    let bad: Vec<String> = against(name, kind, cases, false)?
+        .iter()
+        .filter(|r| !matches!(r.verdict, CaseVerdict::Ok | CaseVerdict::Info | CaseVerdict::Skipped))
+        .map(|r| format!("{} {}: {}; aftermath: {}", r.verdict.name(), r.id, r.actual, r.aftermath))
+        .collect();
+    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
+}
+
+fn every_case_kills() -> Result<(), String> {
+    let idle: Vec<_> = ALL
+        .iter()
+        .map(|c| c.id)
+        .filter(|id| !INFO_ONLY.contains(id) && !KILLS.iter().any(|(_, case, ..)| case == id))
+        .collect();
+    if idle.is_empty() { Ok(()) } else { Err(format!("cases that kill no mutant: {idle:?}")) }
+}
+
+fn every_mutant_dies() -> Result<(), String> {
+    let names = crate::mutants::ALL.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("sound"));
+    let immortal: Vec<_> = names.filter(|name| !KILLS.iter().any(|(mutant, ..)| mutant == name)).collect();
+    if immortal.is_empty() { Ok(()) } else { Err(format!("mutants that no case looks for: {immortal:?}")) }
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    let mut tests = vec![
+        Test::new("matrix::every_case_kills_a_mutant", every_case_kills),
+        Test::new("matrix::every_mutant_is_killed_by_a_case", every_mutant_dies),
+        Test::new("sound::threads_echo", || is_sound("sound", Kind::Echo, &[])),
+        Test::new("sound::threads_sized", || is_sound("sound", Kind::Sized, &[])),
+        Test::new("sound::loop_echo", || {
+            is_sound("sound-loop", Kind::Echo, &["life/idle-cpu", "fair/slow-reader"])
+        }),
+        Test::new("sound::loop_sized", || is_sound("sound-loop", Kind::Sized, &["fair/slow-reader"])),
+        Test::new("sound::fork_echo", || {
+            is_sound("sound-fork", Kind::Echo, &["leak/zombies", "proc/tree-clean", "stop/port-free"])
+        }),
+    ];
+    for (mutant, case, kind, why) in KILLS {
+        let name = format!("kill::{mutant}::{case}::{kind}");
+        tests.push(Test::new(name, move || is_killed(mutant, case, *kind, why)));
+    }
+    tests
+}

@@ -1,0 +1,42 @@
+//! Our models: none fails a case, none breaks the suite.
+
+use crate::report::Test;
+use record::conform::CaseVerdict;
+use service::Kind;
+use std::path::Path;
+use std::time::Duration;
+
+const MODELS: [&str; 6] = ["iterative", "fork", "thread", "select", "epoll", "async"];
+
+fn conforms(model: &str, kind: Kind) -> Result<(), String> {
+    let exe = Path::new(env!("CARGO_BIN_EXE_harness"));
+    let check = harness::conform::check_model(exe, model, kind, Duration::from_secs(60))
+        .map_err(|e| format!("{e:#}"))?;
+    let bad: Vec<String> = check
+        .cases
+        .iter()
+        .filter(|(_, verdict, _)| {
+            !matches!(verdict, CaseVerdict::Ok | CaseVerdict::Info | CaseVerdict::Skipped)
+        })
+        .map(|(id, verdict, words)| format!("{} {id}: {words}", verdict.name()))
+        .collect();
+    if check.cases.len() < 5 {
+        return Err(format!("only {} cases were run", check.cases.len()));
+    }
+    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    let more = [
+        ("fork", Kind::Sized),
+        ("epoll", Kind::Sized),
+        ("async", Kind::Sized),
+        ("thread", Kind::Http),
+        ("select", Kind::Http),
+        ("iterative", Kind::Greeting),
+        ("epoll", Kind::Greeting),
+    ];
+    let all = MODELS.iter().map(|model| (*model, Kind::Echo)).chain(more);
+    all.map(|(model, kind)| Test::new(format!("model::{model}::{kind}"), move || conforms(model, kind)))
+        .collect()
+}

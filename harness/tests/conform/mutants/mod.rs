@@ -1,0 +1,151 @@
+//! Servers that are broken on purpose, each in one way that one case must find. Not here: the cases; and never in the registry of models.
+//!
+//! Without a flaw, each of the engines is a sound server: the tests check that too, so that it is the flaw that fails.
+
+mod forks;
+mod looped;
+mod threads;
+
+use service::Kind;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+
+/// What is wrong with a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Nothing: the thread engine.
+    Sound,
+    /// Nothing: the event loop.
+    SoundLoop,
+    /// Nothing: a process a connection.
+    SoundFork,
+    /// Ends with status 0 when its address is taken.
+    ConflictIsFine,
+    /// Binds without SO_REUSEADDR.
+    NoReuse,
+    /// Polls with a timeout of 0.
+    SpinIdle,
+    /// Accepts a fourth connection and forgets it.
+    Starve,
+    /// Asks each accepted connection for its peer and ends when there is none.
+    DeadPeerIsFatal,
+    /// Ends when accept fails.
+    EmfileIsFatal,
+    /// Tries again at once when accept fails.
+    SpinOnEmfile,
+    /// Aborts on a descriptor above 1023, as a fortified FD_SET does.
+    Above1023,
+    /// Ends a full buffer with a NUL, as C strings want.
+    NulTerminates,
+    /// Takes each read for a whole request.
+    OneReadOneRequest,
+    /// Answers the first request of each read and drops what is behind it.
+    OneAnswerARead,
+    /// Writes once and takes it for done.
+    ShortWrite,
+    /// Closes as soon as it reads the end of input.
+    DropOnFin,
+    /// Never closes after the end of input.
+    KeepsAfterFin,
+    /// Goes on watching for input after its end.
+    SpinOnHalfClose,
+    /// Ends on ECONNRESET from read.
+    ResetIsFatal,
+    /// Ends when a write fails.
+    WriteErrorIsFatal,
+    /// Has the default action for SIGPIPE and writes with write(2).
+    SigpipeDies,
+    /// An event loop that writes with blocking calls.
+    BlockingWrite,
+    /// Does not close a connection that was reset.
+    LeakOnReset,
+    /// Waits for one child a SIGCHLD.
+    OneWaitPerSignal,
+    /// Leaves a child behind that has its listener.
+    LeavesChild,
+    /// Takes input for text and panics when it is not.
+    PanicsOnText,
+    /// Looks for the stop flag after accept only.
+    NeedsConnection,
+    /// Has no handler for SIGTERM.
+    CutsAtTerm,
+    /// Waits for every client to leave before it ends.
+    WaitsForAll,
+}
+
+/// Every mutant by name: the one registry of them.
+pub(crate) const ALL: &[(&str, Flaw)] = &[
+    ("sound", Flaw::Sound),
+    ("sound-loop", Flaw::SoundLoop),
+    ("sound-fork", Flaw::SoundFork),
+    ("conflict-is-fine", Flaw::ConflictIsFine),
+    ("no-reuse", Flaw::NoReuse),
+    ("spin-idle", Flaw::SpinIdle),
+    ("starve", Flaw::Starve),
+    ("dead-peer-is-fatal", Flaw::DeadPeerIsFatal),
+    ("emfile-is-fatal", Flaw::EmfileIsFatal),
+    ("spin-on-emfile", Flaw::SpinOnEmfile),
+    ("above-1023", Flaw::Above1023),
+    ("nul-terminates", Flaw::NulTerminates),
+    ("one-read-one-request", Flaw::OneReadOneRequest),
+    ("one-answer-a-read", Flaw::OneAnswerARead),
+    ("short-write", Flaw::ShortWrite),
+    ("drop-on-fin", Flaw::DropOnFin),
+    ("keeps-after-fin", Flaw::KeepsAfterFin),
+    ("spin-on-half-close", Flaw::SpinOnHalfClose),
+    ("reset-is-fatal", Flaw::ResetIsFatal),
+    ("write-error-is-fatal", Flaw::WriteErrorIsFatal),
+    ("sigpipe-dies", Flaw::SigpipeDies),
+    ("blocking-write", Flaw::BlockingWrite),
+    ("leak-on-reset", Flaw::LeakOnReset),
+    ("one-wait-per-signal", Flaw::OneWaitPerSignal),
+    ("leaves-child", Flaw::LeavesChild),
+    ("panics-on-text", Flaw::PanicsOnText),
+    ("needs-connection", Flaw::NeedsConnection),
+    ("cuts-at-term", Flaw::CutsAtTerm),
+    ("waits-for-all", Flaw::WaitsForAll),
+];
+
+/// Is the mutant until it is killed: `--mutant NAME --listen URL --service S`.
+pub(crate) fn serve(args: &[String]) -> io::Result<()> {
+    let value = |flag: &str| args.iter().position(|a| a == flag).and_then(|i| args.get(i + 1));
+    let bad = |what: &str| io::Error::other(format!("{what} is missing or unknown"));
+    let name = value("--mutant").ok_or_else(|| bad("--mutant"))?;
+    let flaw = ALL.iter().find(|(n, _)| n == name).ok_or_else(|| bad("the mutant's name"))?.1;
+    let url: sys::Url = value("--listen").and_then(|u| u.parse().ok()).ok_or_else(|| bad("--listen"))?;
+    let kind: Kind = value("--service").map_or(Ok(Kind::Echo), |s| s.parse()).map_err(io::Error::other)?;
+    let ip = url.ip().ok_or_else(|| bad("the port"))?;
+    let (listener, bound) = match listen(ip, flaw) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && flaw == Flaw::ConflictIsFine => {
+            return Ok(());
+        }
+        other => other?,
+    };
+    sys::signal::sigpipe(match flaw {
+        Flaw::SigpipeDies => sys::signal::OnSigpipe::Die,
+        _ => sys::signal::OnSigpipe::Ignore,
+    })?;
+    let ready = move || {
+        let mut out = io::stdout();
+        let _ = writeln!(out, "listening on tcp://{bound}").and_then(|()| out.flush());
+    };
+    match flaw {
+        Flaw::SoundFork | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
+            forks::serve(&listener, kind, flaw, ready)
+        }
+        Flaw::SoundLoop | Flaw::SpinIdle | Flaw::BlockingWrite => looped::serve(&listener, kind, flaw, ready),
+        _ => threads::serve(listener, kind, flaw, ready),
+    }
+}
+
+fn listen(ip: SocketAddr, flaw: Flaw) -> io::Result<(OwnedFd, SocketAddr)> {
+    if flaw != Flaw::NoReuse {
+        return sys::socket::listen_tcp(ip, 256, false);
+    }
+    let socket = socket2::Socket::new(socket2::Domain::for_address(ip), socket2::Type::STREAM, None)?;
+    socket.bind(&ip.into())?;
+    socket.listen(256)?;
+    let bound = socket.local_addr()?.as_socket().unwrap_or(ip);
+    Ok((socket.into(), bound))
+}

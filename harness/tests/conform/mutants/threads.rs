@@ -1,0 +1,252 @@
+//! A thread a connection, non-blocking sockets: most of the flaws live here.
+
+use super::Flaw;
+use service::{Kind, Output, Protocol, Service as _, Step, echo, greeting, http, sized};
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::{Duration, Instant};
+use sys::epoll::Epoll;
+use sys::signal::{Received, Signals};
+use sys::socket;
+use sys::{Interest, Poller as _};
+
+/// Connections that exist, and those that still have something to send.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+static SENDING: AtomicUsize = AtomicUsize::new(0);
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// What is in flight may take this long after SIGTERM.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) fn serve(listener: OwnedFd, kind: Kind, flaw: Flaw, ready: impl Fn()) -> io::Result<()> {
+    if flaw != Flaw::CutsAtTerm {
+        let signals = Signals::new(false)?;
+        std::thread::spawn(move || stop(&signals, flaw));
+    }
+    let listener = TcpListener::from(listener);
+    let mut forgotten = Vec::new();
+    ready();
+    loop {
+        match listener.accept() {
+            Ok((stream, _)) => {
+                if flaw == Flaw::NeedsConnection && STOPPING.load(SeqCst) {
+                    return Ok(());
+                }
+                if flaw == Flaw::DeadPeerIsFatal && stream.peer_addr().is_err() {
+                    return Err(io::Error::other("no peer"));
+                }
+                if flaw == Flaw::Above1023 && stream.as_raw_fd() >= 1024 {
+                    std::process::abort();
+                }
+                if flaw == Flaw::Starve && OPEN.load(SeqCst) >= 3 {
+                    forgotten.push(stream);
+                    continue;
+                }
+                OPEN.fetch_add(1, SeqCst);
+                std::thread::spawn(move || {
+                    connection(stream, kind, flaw);
+                    OPEN.fetch_sub(1, SeqCst);
+                });
+            }
+            Err(error) if flaw == Flaw::EmfileIsFatal => return Err(error),
+            Err(_) if flaw == Flaw::SpinOnEmfile => {}
+            Err(_) => sys::clock::pause(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Waits for SIGTERM, then ends the process as the flaw has it.
+fn stop(signals: &Signals, flaw: Flaw) {
+    loop {
+        let _ = socket::wait_readable(&[signals.as_fd()], None);
+        if let Ok(Some(Received::Stop)) = signals.next() {
+            break;
+        }
+    }
+    STOPPING.store(true, SeqCst);
+    let end = Instant::now() + GRACE;
+    match flaw {
+        Flaw::NeedsConnection => return,
+        Flaw::WaitsForAll => {
+            while OPEN.load(SeqCst) > 0 {
+                sys::clock::pause(Duration::from_millis(1));
+            }
+        }
+        _ => {
+            while SENDING.load(SeqCst) > 0 && Instant::now() < end {
+                sys::clock::pause(Duration::from_millis(1));
+            }
+        }
+    }
+    std::process::exit(0);
+}
+
+fn connection(stream: TcpStream, kind: Kind, flaw: Flaw) {
+    match kind {
+        Kind::Greeting => drive(stream, greeting::Greeting::default().open(), flaw),
+        Kind::Echo => drive(stream, echo::Echo::default().open(), flaw),
+        Kind::Sized => drive(stream, sized::SizedService::default().open(), flaw),
+        Kind::Http => drive(stream, http::Http::default().open(), flaw),
+    }
+}
+
+struct Conn<P> {
+    protocol: P,
+    input: Vec<u8>,
+    out: Output,
+    /// The peer has said its last word.
+    over: bool,
+    /// To be closed when everything is sent.
+    closing: bool,
+    sending: bool,
+    flaw: Flaw,
+}
+
+fn drive(stream: TcpStream, protocol: impl Protocol, flaw: Flaw) {
+    let (input, out) = (Vec::new(), Output::new());
+    let mut conn = Conn { protocol, input, out, over: false, closing: false, sending: false, flaw };
+    let result = conn.run(&stream);
+    conn.mark(false);
+    match result {
+        Ok(()) if flaw == Flaw::KeepsAfterFin => std::mem::forget(stream),
+        Err(_) if flaw == Flaw::LeakOnReset => std::mem::forget(stream),
+        _ => {}
+    }
+}
+
+impl<P: Protocol> Conn<P> {
+    fn run(&mut self, stream: &TcpStream) -> io::Result<()> {
+        stream.set_nonblocking(true)?;
+        let file = File::from(stream.as_fd().try_clone_to_owned()?);
+        let mut epoll = Epoll::new()?;
+        let mut interest = Interest::READ;
+        epoll.add(stream.as_fd(), 0, interest)?;
+        let mut events = Vec::new();
+        let step = self.protocol.on_open(&mut self.out);
+        self.obey(step);
+        loop {
+            self.think();
+            self.write(&file, stream)?;
+            if self.closing && self.out.is_empty() {
+                return Ok(());
+            }
+            let was_over = self.over;
+            let got = if self.wants_input() { self.read(stream)? } else { 0 };
+            if self.over && self.flaw == Flaw::DropOnFin {
+                return Ok(());
+            }
+            if got > 0 || self.over != was_over {
+                continue;
+            }
+            let read = self.wants_input() || (self.over && self.flaw == Flaw::SpinOnHalfClose);
+            let wanted = Interest { read, write: !self.out.is_empty() };
+            if wanted != interest {
+                interest = wanted;
+                epoll.modify(stream.as_fd(), 0, interest)?;
+            }
+            epoll.wait(&mut events, None)?;
+        }
+    }
+
+    fn wants_input(&self) -> bool {
+        let eager = matches!(self.flaw, Flaw::DropOnFin | Flaw::SpinOnHalfClose);
+        !self.over && (!self.out.is_full() || eager) && self.input.len() < (16 << 20)
+    }
+
+    fn mark(&mut self, sending: bool) {
+        if sending != self.sending {
+            self.sending = sending;
+            if sending {
+                SENDING.fetch_add(1, SeqCst)
+            } else {
+                SENDING.fetch_sub(1, SeqCst)
+            };
+        }
+    }
+
+    fn obey(&mut self, mut step: Step) {
+        while let Step::Work(work) = step {
+            sys::clock::pause(work.duration());
+            step = self.protocol.on_work_done(&mut self.out);
+        }
+        self.closing |= matches!(step, Step::Close | Step::Linger | Step::Abort);
+    }
+
+    fn think(&mut self) {
+        while !self.closing && !self.out.is_full() {
+            let (used, step) = self.protocol.on_input(&self.input, &mut self.out);
+            self.out.detach(&self.input);
+            self.input.drain(..used);
+            if used > 0 && self.flaw == Flaw::OneAnswerARead {
+                self.input.clear();
+            }
+            self.obey(step);
+            if used == 0 {
+                break;
+            }
+        }
+        if self.flaw == Flaw::OneReadOneRequest && !self.input.is_empty() && !self.closing {
+            self.closing = true;
+        }
+        if self.over && !self.closing && !self.out.is_full() {
+            let step = self.protocol.on_eof(&self.input, &mut self.out);
+            self.obey(step);
+        }
+        self.mark(!self.out.is_empty());
+    }
+
+    fn write(&mut self, file: &File, stream: &TcpStream) -> io::Result<()> {
+        while !self.out.is_empty() {
+            let first = self.out.first(&[]);
+            let sent = if self.flaw == Flaw::SigpipeDies {
+                // write(2): std's own socket writes are send(2) with MSG_NOSIGNAL.
+                (&*file).write(first)
+            } else {
+                socket::send(stream.as_fd(), first)
+            };
+            match sent {
+                Ok(_) if self.flaw == Flaw::ShortWrite => {
+                    let all = first.len();
+                    self.out.advance(all);
+                }
+                Ok(n) => self.out.advance(n),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.flaw == Flaw::ShortWrite {
+                        self.out = Output::new();
+                    }
+                    return Ok(());
+                }
+                Err(_) if self.flaw == Flaw::WriteErrorIsFatal => std::process::exit(1),
+                Err(error) => return Err(error),
+            }
+        }
+        self.mark(false);
+        Ok(())
+    }
+
+    fn read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        let mut buffer = [0; 4096];
+        match socket::recv(stream.as_fd(), &mut buffer) {
+            Ok(0) => {
+                self.over = true;
+                Ok(0)
+            }
+            Ok(n) => {
+                if self.flaw == Flaw::NulTerminates {
+                    buffer[n.min(4095)] = 0;
+                }
+                if self.flaw == Flaw::PanicsOnText {
+                    std::str::from_utf8(&buffer[..n]).expect("a request is text");
+                }
+                self.input.extend_from_slice(&buffer[..n]);
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(_) if self.flaw == Flaw::ResetIsFatal => std::process::exit(1),
+            Err(error) => Err(error),
+        }
+    }
+}

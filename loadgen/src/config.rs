@@ -1,0 +1,182 @@
+//! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
+
+use crate::abort::Plan;
+use crate::schedule::Arrivals;
+use crate::{Error, limits};
+use record::load::LoadConfig;
+use service::Kind;
+use service::client::Ask;
+use std::num::NonZeroU64;
+use std::time::Duration;
+use sys::{Family, Url};
+
+/// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The target: `tcp://` or `http://`.
+    pub url: Url,
+    /// Connections at the same time, over all threads.
+    pub connections: u32,
+    /// Threads that share the connections.
+    pub threads: u32,
+    /// When the window ends.
+    pub stop: Stop,
+    /// When requests begin.
+    pub pacing: Pacing,
+    /// What is asked; its seed also decides arrivals and aborts.
+    pub ask: Ask,
+    /// Replies after which a connection is closed; `None` for no limit.
+    pub requests_per_connection: Option<NonZeroU64>,
+    /// The same traffic before the window, thrown away.
+    pub warm_up: Duration,
+    /// Age from its intended start at which a request counts as late; also how long the end waits for replies.
+    pub timeout: Duration,
+    /// Connections to close abruptly.
+    pub aborts: Plan,
+}
+
+/// When the window ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// After a time.
+    After(Duration),
+    /// After this many requests in total.
+    Requests(u64),
+}
+
+/// When requests begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pacing {
+    /// As soon as a connection is free: the server sets the pace.
+    Closed,
+    /// On a schedule that knows nothing of the server.
+    Open {
+        /// Requests per second in total.
+        rate_per_s: f64,
+        /// How they are spread.
+        arrivals: Arrivals,
+    },
+}
+
+impl Config {
+    /// A closed loop of 10 connections for 10 s, without warm-up: the defaults of the command line.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        let kind = if url.http { Kind::Http } else { Kind::Echo };
+        let ask = Ask {
+            kind,
+            size: 64,
+            work: None,
+            path: url.path.clone().or_else(|| url.http.then(|| "/".to_owned())),
+            host: url.authority.clone(),
+            close: false,
+            seed: 1,
+        };
+        Self {
+            url,
+            connections: 10,
+            threads: 1,
+            stop: Stop::After(Duration::from_secs(10)),
+            pacing: Pacing::Closed,
+            ask,
+            requests_per_connection: None,
+            warm_up: Duration::ZERO,
+            timeout: Duration::from_secs(2),
+            aborts: Plan::default(),
+        }
+    }
+
+    /// Finds what cannot be run.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] with one sentence that says what to change.
+    pub fn check(&self) -> Result<(), Error> {
+        let problem = if self.url.family != Family::Tcp || self.url.ip().is_none() {
+            Some(format!("cannot load {}: the targets are tcp://HOST:PORT and http://HOST[:PORT]", self.url))
+        } else if self.url.ip().is_some_and(|ip| ip.port() == 0) {
+            Some("port 0 is no target: name the port that the server printed".to_owned())
+        } else if self.connections == 0 {
+            Some("`--connections 0` makes no load: give at least 1".to_owned())
+        } else if self.threads == 0 || self.threads > self.connections {
+            Some(format!(
+                "{} threads cannot share {} connections: give each thread at least one",
+                self.threads, self.connections
+            ))
+        } else {
+            self.check_times().or_else(|| self.check_service())
+        };
+        match problem {
+            Some(problem) => Err(Error::Usage(problem)),
+            None => limits::check(self),
+        }
+    }
+
+    fn check_times(&self) -> Option<String> {
+        if matches!(self.stop, Stop::After(Duration::ZERO) | Stop::Requests(0)) {
+            return Some("a window of no length measures nothing".to_owned());
+        }
+        if self.timeout.is_zero() {
+            return Some("`--timeout 0` would make every reply late".to_owned());
+        }
+        match self.pacing {
+            Pacing::Open { rate_per_s, .. } if !(rate_per_s > 0.0 && rate_per_s <= 1e9) => {
+                Some("the rate must lie above 0 and at most 1000M requests/s".to_owned())
+            }
+            _ => None,
+        }
+    }
+
+    fn check_service(&self) -> Option<String> {
+        let Ask { kind, size, .. } = self.ask;
+        match kind {
+            Kind::Echo | Kind::Sized if size == 0 => {
+                Some(format!("`--size 0` makes no {kind} request: give at least 1 byte"))
+            }
+            Kind::Sized | Kind::Http if size > service::MAX_REPLY => {
+                Some(format!("a {kind} reply is at most {} bytes", service::MAX_REPLY))
+            }
+            Kind::Greeting | Kind::Echo if self.ask.work.is_some() => {
+                Some(format!("a {kind} request cannot carry handler work: set it on the server"))
+            }
+            Kind::Http if !self.url.http => Some("the http service needs an http:// target".to_owned()),
+            _ if self.url.http && kind != Kind::Http => {
+                Some(format!("an http:// target cannot serve {kind}: write tcp://"))
+            }
+            _ => None,
+        }
+    }
+
+    /// True where a connection outlives a request, so that it can be made before the first one.
+    #[must_use]
+    pub fn persistent(&self) -> bool {
+        self.ask.kind != Kind::Greeting && self.requests_per_connection.is_none_or(|n| n.get() > 1)
+    }
+
+    /// What was asked for, as the record keeps it.
+    #[must_use]
+    pub fn describe(&self) -> LoadConfig {
+        let (rate_per_s, arrivals) = match self.pacing {
+            Pacing::Closed => (None, "closed".to_owned()),
+            Pacing::Open { rate_per_s, arrivals } => (Some(rate_per_s), arrivals.name().to_owned()),
+        };
+        LoadConfig {
+            service: self.ask.kind.name().to_owned(),
+            connections: u64::from(self.connections),
+            threads: u64::from(self.threads),
+            rate_per_s,
+            arrivals,
+            requests_per_connection: self.requests_per_connection.map(NonZeroU64::get),
+            size_bytes: self.ask.size,
+            work: self.ask.work.map(|work| work.to_string()),
+            aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),
+            timeout_ns: nanoseconds(self.timeout),
+            seed: self.ask.seed,
+        }
+    }
+}
+
+/// A length of time in nanoseconds; beyond 584 years, the most there is.
+#[must_use]
+pub fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

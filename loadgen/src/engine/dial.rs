@@ -1,0 +1,146 @@
+//! Making connections: before the run, and for the requests that need one. Not here: what is said on them.
+
+use super::slot::State;
+use super::{Engine, Stage};
+use crate::tally::{Failure, Phase};
+use crate::{Error, abort};
+use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use sys::clock::monotonic_ns as clock;
+use sys::socket::{self, TcpState};
+use sys::{Interest, Poller as _};
+
+/// Connects under way at a time before the run. A listener's queue is short; what overflows it comes again after a second.
+const WAVE: usize = 64;
+
+/// Receive buffer of a connection that will not read its reply, in bytes: the less it takes, the sooner the server's write blocks.
+const SMALL_BUFFER: usize = 4096;
+
+/// First wait after a connect that failed, and the longest; it doubles in between. A dead server is not to be hammered.
+const REST_NS: u64 = 1_000_000;
+const LONGEST_REST_NS: u64 = 500_000_000;
+
+impl Engine<'_> {
+    /// Makes the connections of all slots before the run, in waves, for at most `limit_ns`.
+    ///
+    /// Slots whose connect failed or is not decided by then are left to the requests.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] when the poller fails, which it does not.
+    pub(crate) fn dial_all(&mut self, limit_ns: u64, stop: &AtomicBool) -> Result<(), Error> {
+        let deadline = clock() + limit_ns;
+        self.idle.clear();
+        let (mut next, count) = (0, self.slots.len());
+        loop {
+            let now = clock();
+            while next < count && next - self.idle.len() < WAVE {
+                self.slots[next].state = State::Dialling;
+                self.dial(next, now);
+                next += 1;
+            }
+            if self.idle.len() == count || now >= deadline || stop.load(Relaxed) {
+                break;
+            }
+            let left = Duration::from_nanos((deadline - now).min(super::LONGEST_WAIT_NS));
+            self.epoll.wait(&mut self.events, Some(left)).map_err(Error::Setup)?;
+            let events = std::mem::take(&mut self.events);
+            for event in &events {
+                self.on_event(event);
+            }
+            self.events = events;
+        }
+        for i in next..count {
+            self.free(i, clock());
+        }
+        Ok(())
+    }
+
+    /// Starts to connect, for the request of the slot or for later ones.
+    pub(super) fn dial(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        slot.state = State::Dialling;
+        slot.dialled_ns = now;
+        let small = slot.aborts_in(abort::Phase::AfterRequest) || slot.aborts_in(abort::Phase::MidResponse);
+        let fd = match socket::connect_start(self.address, small.then_some(SMALL_BUFFER)) {
+            Ok(fd) => fd,
+            Err(error) => return self.refused(i, Failure::system(Phase::Connect, &error), now),
+        };
+        // On one machine the handshake is over when connect(2) returns: no need to ask the poller.
+        let there = socket::tcp_state(fd.as_fd()).is_ok_and(|state| state == TcpState::ESTABLISHED);
+        slot.fd = Some(fd);
+        if there {
+            self.connected(i, clock());
+        } else {
+            let _ = self.watch(i, Interest::WRITE);
+        }
+    }
+
+    /// The connect that was under way is decided.
+    pub(super) fn on_dialled(&mut self, i: usize) {
+        let Some(result) = self.slots[i].fd().map(socket::take_error) else { return };
+        match result {
+            Ok(()) => self.connected(i, clock()),
+            Err(error) => self.refused(i, Failure::system(Phase::Connect, &error), clock()),
+        }
+    }
+
+    fn connected(&mut self, i: usize, now: u64) {
+        self.ever_connected = true;
+        self.live += 1;
+        self.peak = self.peak.max(self.live);
+        let slot = &mut self.slots[i];
+        slot.refusals = 0;
+        slot.state = State::Busy;
+        if self.stage == Stage::Window {
+            self.recorder.connections_made += 1;
+            self.recorder.connect.add(now.saturating_sub(slot.dialled_ns));
+        }
+        let spoken_for = slot.request.is_some();
+        // The one call to the poller that a connection needs, unless a send does not take everything.
+        if !self.watch(i, Interest::READ) {
+            return;
+        }
+        if spoken_for {
+            self.speak(i, now);
+        } else {
+            self.free(i, now);
+        }
+    }
+
+    /// No connection was made.
+    fn refused(&mut self, i: usize, failure: Failure, now: u64) {
+        self.refusals += 1;
+        let slot = &mut self.slots[i];
+        slot.refusals += 1;
+        let rest_ns = REST_NS.checked_shl(slot.refusals - 1).unwrap_or(LONGEST_REST_NS).min(LONGEST_REST_NS);
+        if slot.request.is_none() {
+            self.dial_errors.add(failure, 1);
+            self.disconnect(i);
+            return self.free(i, now);
+        }
+        self.end_failed(i, failure, now);
+        self.slots[i].state = State::Resting;
+        self.set_timer(i, now + rest_ns);
+    }
+
+    /// Tells the poller what to watch the connection for; false when it could not be told, and the connection is given up.
+    pub(super) fn watch(&mut self, i: usize, interest: Interest) -> bool {
+        let slot = &mut self.slots[i];
+        let key = slot.key();
+        let Some(fd) = slot.fd.as_ref() else { return false };
+        let result = if slot.watched {
+            self.epoll.modify(fd.as_fd(), key, interest)
+        } else {
+            self.epoll.add(fd.as_fd(), key, interest)
+        };
+        slot.watched = true;
+        slot.wants_room = interest.write;
+        // ENOMEM and ENOSPC remain (epoll_ctl(2)): the connection would never be heard of again.
+        if let Err(error) = result {
+            self.fail(i, Failure::system(Phase::Connect, &error), clock());
+            return false;
+        }
+        true
+    }
+}

@@ -1,0 +1,153 @@
+//! What happens on a connection: room, bytes, ends, and what a request becomes by it. Not here: connects and planned aborts.
+
+use super::Engine;
+use super::slot::{Received, State};
+use super::stages::Stage;
+use crate::abort;
+use crate::tally::{Failure, Phase};
+use service::client::{Client as _, Mismatch};
+use sys::clock::monotonic_ns as clock;
+use sys::{Event, Interest};
+
+impl Engine<'_> {
+    /// Handles one event; returns the clock behind it.
+    pub(super) fn on_event(&mut self, event: &Event) -> u64 {
+        let Some(i) = self.slot_of(event.key) else { return clock() };
+        match self.slots[i].state {
+            State::Dialling => self.on_dialled(i),
+            State::Leaving => self.check_left(i, clock()),
+            State::Free | State::Busy => {
+                if event.write && self.slots[i].wants_room {
+                    self.send(i);
+                }
+                if event.read && self.slot_of(event.key).is_some() {
+                    return self.on_input(i);
+                }
+            }
+            State::Resting => {}
+        }
+        clock()
+    }
+
+    /// Says the request of the slot on its connection.
+    pub(super) fn speak(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        let Some(request) = slot.request else { return };
+        let k = request.arrival.k;
+        match request.abort.map(|(phase, _)| phase) {
+            None | Some(abort::Phase::Idle) => slot.client.request(k, &mut slot.out),
+            Some(abort::Phase::Connect) => return self.leave(i, now),
+            Some(abort::Phase::MidRequest) => {
+                slot.client.request(k, &mut slot.out);
+                return self.send_half(i, now);
+            }
+            Some(abort::Phase::AfterRequest) => {
+                slot.client.request_large(k, self.large, &mut slot.out);
+                return self.send_and_leave(i, now);
+            }
+            Some(abort::Phase::MidResponse) => self.ask_to_interrupt(i, k),
+        }
+        self.send(i);
+    }
+
+    /// Sends what is queued; what the socket does not take waits for room.
+    pub(super) fn send(&mut self, i: usize) {
+        if self.slots[i].aborts_in(abort::Phase::AfterRequest) {
+            return self.send_and_leave(i, clock());
+        }
+        let slot = &mut self.slots[i];
+        match slot.flush(false, &mut self.recorder.bytes.sent) {
+            Ok(sent) if sent != slot.wants_room => {}
+            Ok(sent) => {
+                let _ = self.watch(i, Interest { read: true, write: !sent });
+            }
+            Err(error) => self.fail(i, Failure::system(Phase::Send, &error), clock()),
+        }
+    }
+
+    /// Reads what has come; returns the clock behind the read.
+    fn on_input(&mut self, i: usize) -> u64 {
+        if self.slots[i].aborts_in(abort::Phase::MidResponse) {
+            return self.interrupt(i);
+        }
+        let slot = &mut self.slots[i];
+        let result = slot.receive(&mut self.buffer, &mut self.recorder.bytes.received);
+        // The clock of the last byte; also the start of the next request where one follows at once.
+        let now = clock();
+        match result {
+            Ok(Received::More) => {}
+            Ok(Received::Reply { reusable }) => self.complete(i, reusable, now),
+            Ok(Received::ReplyAndExtra) => {
+                // The reply itself was right: the request counts as answered, the rest as an error of the connection.
+                self.note(Failure::mismatch(Mismatch::Extra), false);
+                self.complete(i, false, now);
+            }
+            Err(failure) => self.fail(i, failure, now),
+        }
+        now
+    }
+
+    /// The reply is complete and right.
+    fn complete(&mut self, i: usize, reusable: bool, now: u64) {
+        let slot = &mut self.slots[i];
+        slot.replies += 1;
+        if slot.aborts_in(abort::Phase::Idle) {
+            return self.leave(i, now);
+        }
+        let Some(request) = slot.request.take() else { return };
+        let spent = self.config.requests_per_connection.is_some_and(|limit| slot.replies >= limit.get());
+        if request.arrival.counted {
+            let latency_ns = now.saturating_sub(request.arrival.due_ns);
+            let service_ns = self.source.is_open().then(|| now.saturating_sub(request.begun_ns));
+            self.recorder.completed(now, latency_ns, service_ns, self.timeout_ns);
+            self.resolved(now);
+            self.last_completed_ns = now;
+        }
+        if spent || !reusable {
+            self.disconnect(i);
+        }
+        self.free(i, now);
+    }
+
+    /// The connection met an error; its request, where one is out, has failed.
+    pub(super) fn fail(&mut self, i: usize, failure: Failure, now: u64) {
+        if self.slots[i].request.is_some() {
+            self.end_failed(i, failure, now);
+            return self.free(i, now);
+        }
+        // The slot is free already, and stays so; the next request makes a connection.
+        let phase = if failure.phase == Phase::Content { Phase::Content } else { Phase::Idle };
+        self.note(Failure { phase, ..failure }, false);
+        self.disconnect(i);
+        if self.slots[i].state == State::Busy {
+            self.free(i, now);
+        }
+    }
+
+    /// Counts the request of the slot as failed and lets its connection go.
+    pub(super) fn end_failed(&mut self, i: usize, failure: Failure, now: u64) {
+        let slot = &mut self.slots[i];
+        if let Some(request) = slot.request.take()
+            && request.arrival.counted
+        {
+            self.recorder.requests.failed += 1;
+            self.recorder.error(failure, request.abort.is_some());
+            self.recorder.intervals.failed(now);
+            self.resolved(now);
+        }
+        self.disconnect(i);
+    }
+
+    /// Counts an error that belongs to no request.
+    fn note(&mut self, failure: Failure, chosen: bool) {
+        if self.stage == Stage::Window {
+            self.recorder.error(failure, chosen);
+        }
+    }
+
+    /// A request of the window has found its end.
+    pub(super) fn resolved(&mut self, now: u64) {
+        self.outstanding -= 1;
+        self.last_resolved_ns = now;
+    }
+}

@@ -1,0 +1,202 @@
+//! One place for a connection, and the calls on it. Not here: when to make them, and what a result counts as.
+
+use super::source::Arrival;
+use crate::abort::{Kind, Phase};
+use crate::tally::{self, Failure};
+use service::Output;
+use service::client::{AnyClient, Client as _, Mismatch, Progress};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use sys::socket;
+
+/// Buffers given to one sendmsg(2). A message of 1 MiB of the payload text has 17 stretches.
+const SLICES: usize = 16;
+
+/// What a slot is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// Waiting for a request, with a connection or without.
+    Free,
+    /// No request until the back-off is over.
+    Resting,
+    /// connect(2) is under way.
+    Dialling,
+    /// A request is out.
+    Busy,
+    /// Shut for writing; waits for the FIN to be acknowledged, then closes.
+    Leaving,
+}
+
+/// A request that has begun.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Request {
+    pub(super) arrival: Arrival,
+    /// When it began: the connect, where it needs one, else the send.
+    pub(super) begun_ns: u64,
+    /// How and where it is to be given up.
+    pub(super) abort: Option<(Phase, Kind)>,
+}
+
+/// A place for one connection at a time. Its number outlives the connection; `generation` tells the connections apart.
+pub(super) struct Slot {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+    pub(super) state: State,
+    pub(super) fd: Option<OwnedFd>,
+    pub(super) client: AnyClient,
+    pub(super) request: Option<Request>,
+    /// What is not sent yet.
+    pub(super) out: Output,
+    /// The poller watches for room to write.
+    pub(super) wants_room: bool,
+    /// The poller knows the connection.
+    pub(super) watched: bool,
+    /// What arrived and the client could not use yet.
+    leftover: Vec<u8>,
+    /// Replies on this connection.
+    pub(super) replies: u64,
+    /// Connects that failed since the last one that did not.
+    pub(super) refusals: u32,
+    /// When it became free.
+    pub(super) free_since_ns: u64,
+    /// When the connect began.
+    pub(super) dialled_ns: u64,
+    /// When to stop waiting for the FIN's acknowledgement.
+    pub(super) leave_by_ns: u64,
+}
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Received {
+    /// More is to come.
+    More,
+    /// The reply is complete; the connection may carry another.
+    Reply { reusable: bool },
+    /// The reply is complete, and bytes that nobody asked for lie behind it.
+    ReplyAndExtra,
+}
+
+impl Slot {
+    pub(super) fn new(index: u32, client: AnyClient) -> Self {
+        Self {
+            index,
+            generation: 0,
+            state: State::Free,
+            fd: None,
+            client,
+            request: None,
+            out: Output::new(),
+            wants_room: false,
+            watched: false,
+            leftover: Vec::new(),
+            replies: 0,
+            refusals: 0,
+            free_since_ns: 0,
+            dialled_ns: 0,
+            leave_by_ns: 0,
+        }
+    }
+
+    /// What the poller calls the connection.
+    pub(super) fn key(&self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    /// The descriptor; `None` where there is no connection.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.fd.as_ref().map(|fd| fd.as_fd())
+    }
+
+    /// True where the request that is out is to be given up in this phase.
+    pub(super) fn aborts_in(&self, phase: Phase) -> bool {
+        self.request.is_some_and(|r| r.abort.is_some_and(|(p, _)| p == phase))
+    }
+
+    /// Sends what is queued; true when all of it is sent. `held`: the kernel keeps the end back for what follows (MSG_MORE).
+    pub(super) fn flush(&mut self, held: bool, sent: &mut u64) -> io::Result<bool> {
+        let Some(fd) = self.fd.as_ref().map(|fd| fd.as_fd()) else { return Ok(true) };
+        while !self.out.is_empty() {
+            let first = self.out.first(&[]);
+            let result = if held {
+                socket::send_more(fd, first)
+            } else if first.len() as u64 == self.out.len() {
+                socket::send(fd, first)
+            } else {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let filled = self.out.slices(&[], &mut slices);
+                socket::send_slices(fd, &slices[..filled])
+            };
+            match result {
+                Ok(n) => {
+                    *sent += n as u64;
+                    self.out.advance(n);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Reads once, or for as long as `buffer` is filled, and shows the client what came.
+    pub(super) fn receive(&mut self, buffer: &mut [u8], received: &mut u64) -> Result<Received, Failure> {
+        loop {
+            let Some(fd) = self.fd.as_ref().map(|fd| fd.as_fd()) else { return Ok(Received::More) };
+            let kept = self.leftover.len();
+            buffer[..kept].copy_from_slice(&self.leftover);
+            let n = match socket::recv(fd, &mut buffer[kept..]) {
+                Ok(0) => return self.end(),
+                Ok(n) => n,
+                Err(error) if sys::errno::is_retry(&error) => return Ok(Received::More),
+                Err(error) => return Err(Failure::system(tally::Phase::Receive, &error)),
+            };
+            *received += n as u64;
+            let filled = kept + n == buffer.len();
+            let result = self.take(&buffer[..kept + n])?;
+            if !filled || result != Received::More {
+                return Ok(result);
+            }
+        }
+    }
+
+    fn take(&mut self, input: &[u8]) -> Result<Received, Failure> {
+        self.leftover.clear();
+        if self.request.is_none() {
+            return Err(Failure::mismatch(Mismatch::Extra));
+        }
+        let (used, progress) = self.client.on_reply(input).map_err(Failure::mismatch)?;
+        match progress {
+            Progress::More => {
+                self.leftover.extend_from_slice(&input[used..]);
+                Ok(Received::More)
+            }
+            Progress::Done { reusable } if used == input.len() => Ok(Received::Reply { reusable }),
+            Progress::Done { .. } => Ok(Received::ReplyAndExtra),
+        }
+    }
+
+    /// The server has closed its side.
+    fn end(&mut self) -> Result<Received, Failure> {
+        if self.request.is_none() {
+            return Err(Failure::named(tally::Phase::Idle, "eof"));
+        }
+        match self.client.on_end() {
+            Ok(_) => Ok(Received::Reply { reusable: false }),
+            Err(mismatch) => Err(Failure::mismatch(mismatch)),
+        }
+    }
+
+    /// Lets the connection go, in the way that is set on the socket. The poller forgets a descriptor that is closed (epoll(7)).
+    pub(super) fn disconnect(&mut self) {
+        self.fd = None;
+        self.generation = self.generation.wrapping_add(1);
+        self.wants_room = false;
+        self.watched = false;
+        self.leftover.clear();
+        self.replies = 0;
+        if !self.out.is_empty() {
+            self.out = Output::new();
+        }
+    }
+}

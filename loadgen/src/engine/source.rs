@@ -1,0 +1,172 @@
+//! Where requests come from: the closed loop's next one, or the schedule's. Not here: which connection carries them.
+//!
+//! The warm-up and the window have a schedule each, so that arrival `k` of the window does not depend on the warm-up's length.
+
+use crate::config::{Config, Pacing, Stop};
+use crate::schedule::Schedule;
+
+/// Keeps the warm-up's random arrivals apart from those of the window.
+const WARM_UP_STREAM: u64 = 0x7761_726d;
+
+/// The clock at the corners of a run, CLOCK_MONOTONIC in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Timeline {
+    /// The warm-up begins.
+    pub(crate) start_ns: u64,
+    /// The window opens.
+    pub(crate) open_ns: u64,
+    /// The window closes; `u64::MAX` while that is not known.
+    pub(crate) close_ns: u64,
+}
+
+impl Timeline {
+    pub(crate) fn new(config: &Config, start_ns: u64) -> Self {
+        let open_ns = start_ns.saturating_add(crate::config::nanoseconds(config.warm_up));
+        let close_ns = match config.stop {
+            Stop::After(time) => open_ns.saturating_add(crate::config::nanoseconds(time)),
+            Stop::Requests(_) => u64::MAX,
+        };
+        Self { start_ns, open_ns, close_ns }
+    }
+}
+
+/// A request that wants to be made.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Arrival {
+    /// Its number in its part of the run.
+    pub(super) k: u64,
+    /// When it is to begin.
+    pub(super) due_ns: u64,
+    /// It belongs to the window.
+    pub(super) counted: bool,
+}
+
+/// The requests of one thread.
+#[derive(Debug)]
+pub(super) struct Source {
+    line: Timeline,
+    /// Requests of the window that may still begin.
+    left: u64,
+    kind: SourceKind,
+}
+
+#[derive(Debug)]
+enum SourceKind {
+    /// Numbers `next`, `next + step` …, apart for the warm-up and the window.
+    Closed {
+        next: [u64; 2],
+        step: u64,
+    },
+    Open {
+        warm_up: Schedule,
+        window: Schedule,
+        peeked: Option<Arrival>,
+    },
+}
+
+impl Source {
+    pub(super) fn new(config: &Config, line: Timeline, index: u32) -> Self {
+        let threads = config.threads;
+        let left = match config.stop {
+            Stop::After(_) => u64::MAX,
+            Stop::Requests(n) => {
+                (n + u64::from(threads) - 1).saturating_sub(u64::from(index)) / u64::from(threads)
+            }
+        };
+        let kind = match config.pacing {
+            Pacing::Closed => SourceKind::Closed { next: [u64::from(index); 2], step: u64::from(threads) },
+            Pacing::Open { rate_per_s, arrivals } => {
+                let schedule = |seed| Schedule::new(arrivals, rate_per_s, seed, index, threads);
+                SourceKind::Open {
+                    warm_up: schedule(config.ask.seed ^ WARM_UP_STREAM),
+                    window: schedule(config.ask.seed),
+                    peeked: None,
+                }
+            }
+        };
+        let mut source = Self { line, left, kind };
+        source.peek();
+        source
+    }
+
+    /// Fills `peeked`, where there is a schedule and it goes on.
+    fn peek(&mut self) {
+        let SourceKind::Open { warm_up, window, peeked } = &mut self.kind else { return };
+        let was_counted = peeked.take().is_some_and(|last| last.counted);
+        if !was_counted
+            && let Some((k, at)) = warm_up.next()
+            && self.line.start_ns.saturating_add(at) < self.line.open_ns
+        {
+            *peeked = Some(Arrival { k, due_ns: self.line.start_ns.saturating_add(at), counted: false });
+            return;
+        }
+        if self.left > 0
+            && let Some((k, at)) = window.next()
+            && self.line.open_ns.saturating_add(at) < self.line.close_ns
+        {
+            self.left -= 1;
+            *peeked = Some(Arrival { k, due_ns: self.line.open_ns.saturating_add(at), counted: true });
+        }
+    }
+
+    /// The next arrival of the schedule that is due by `now`. Nothing in a closed loop.
+    pub(super) fn due(&mut self, now: u64) -> Option<Arrival> {
+        let SourceKind::Open { peeked, .. } = &mut self.kind else { return None };
+        let arrival = peeked.filter(|arrival| arrival.due_ns <= now)?;
+        self.peek();
+        Some(arrival)
+    }
+
+    /// The request that a free connection makes in a closed loop. Nothing where there is a schedule.
+    pub(super) fn on_free(&mut self, now: u64) -> Option<Arrival> {
+        if !self.has_more(now) {
+            return None;
+        }
+        let counted = now >= self.line.open_ns;
+        let SourceKind::Closed { next, step } = &mut self.kind else { return None };
+        let next = &mut next[usize::from(counted)];
+        let k = *next;
+        *next += *step;
+        if counted {
+            self.left -= 1;
+        }
+        Some(Arrival { k, due_ns: now, counted })
+    }
+
+    /// When the next arrival of the schedule is due.
+    pub(super) fn next_due(&self) -> Option<u64> {
+        match &self.kind {
+            SourceKind::Closed { .. } => None,
+            SourceKind::Open { peeked, .. } => peeked.map(|arrival| arrival.due_ns),
+        }
+    }
+
+    /// True where a free connection could begin a request at once.
+    pub(super) fn has_more(&self, now: u64) -> bool {
+        let counted = now >= self.line.open_ns;
+        let running = now >= self.line.start_ns && now < self.line.close_ns;
+        !self.is_open() && running && (!counted || self.left > 0)
+    }
+
+    /// True for a schedule.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.kind, SourceKind::Open { .. })
+    }
+
+    /// True when no request of the window is to come any more.
+    pub(super) fn is_exhausted(&self, now: u64) -> bool {
+        match &self.kind {
+            SourceKind::Closed { .. } => self.left == 0 || now >= self.line.close_ns,
+            SourceKind::Open { peeked, .. } => peeked.is_none(),
+        }
+    }
+
+    /// Nothing begins from `now` on.
+    pub(super) fn stop(&mut self, now: u64) {
+        self.left = 0;
+        self.line.close_ns = self.line.close_ns.min(now);
+        if let SourceKind::Open { peeked, .. } = &mut self.kind {
+            *peeked = None;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Warm-up, window, end: when one becomes the other, and what is left at the very end. Not here: requests on their way.
+
+use super::slot::State;
+use super::{Engine, Harvest, Timeline};
+use crate::Error;
+use crate::config::Stop;
+
+/// How long an interrupted run waits for replies: nobody watches an interrupt for longer.
+const HURRY_NS: u64 = 100_000_000;
+
+/// A run of a number of requests ends without them when no reply has come for this many timeouts.
+pub(crate) const PATIENCE: u32 = 5;
+
+/// The part of the run that a thread is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    WarmUp,
+    Window,
+    /// Nothing begins any more; what is out may still be answered until then.
+    Drain {
+        until_ns: u64,
+    },
+}
+
+impl Stage {
+    /// When the clock alone changes something.
+    pub(super) fn ends_ns(self, line: &Timeline, now: u64) -> u64 {
+        match self {
+            Self::WarmUp if now < line.start_ns => line.start_ns,
+            Self::WarmUp => line.open_ns,
+            Self::Window => line.close_ns,
+            Self::Drain { until_ns } => until_ns,
+        }
+    }
+}
+
+impl Engine<'_> {
+    /// Goes on to the next stage where it is time; true when the run is over.
+    pub(super) fn turn(&mut self, now: u64, stop: bool) -> Result<bool, Error> {
+        if self.stage == Stage::WarmUp && (now >= self.line.open_ns || stop) {
+            self.open(now);
+        }
+        match self.stage {
+            Stage::WarmUp => {}
+            Stage::Window if stop => {
+                self.cut_short = true;
+                self.close(now, now + HURRY_NS);
+            }
+            Stage::Window if now >= self.line.close_ns => {
+                let until_ns = self.line.close_ns.saturating_add(self.timeout_ns);
+                self.close(now, until_ns);
+            }
+            Stage::Window => return self.turn_by_requests(now),
+            Stage::Drain { .. } => {}
+        }
+        match self.stage {
+            Stage::Drain { until_ns } => Ok(self.outstanding == 0 || now >= until_ns),
+            _ => Ok(self.is_hopeless()),
+        }
+    }
+
+    /// The window opens; called before its first request begins, whatever the clock's grain.
+    pub(super) fn open(&mut self, now: u64) {
+        self.line.open_ns = self.line.open_ns.min(now);
+        self.stage = Stage::Window;
+        self.recorder.bytes = record::load::Bytes::default();
+        self.recorder.intervals.start(self.line.open_ns);
+        self.meter.open(now);
+        self.last_completed_ns = now;
+        self.last_resolved_ns = now;
+    }
+
+    /// A window that ends with a number of requests.
+    fn turn_by_requests(&mut self, now: u64) -> Result<bool, Error> {
+        if !matches!(self.config.stop, Stop::Requests(_)) {
+            return Ok(self.is_hopeless());
+        }
+        self.recorder.intervals.reach(now)?;
+        if self.source.is_exhausted(now) && self.queue.is_empty() && self.outstanding == 0 {
+            self.close(self.last_resolved_ns, now);
+            return Ok(true);
+        }
+        let patience = self.timeout_ns.saturating_mul(u64::from(PATIENCE));
+        if now.saturating_sub(self.last_completed_ns) > patience {
+            self.gave_up = true;
+            self.close(now, now);
+            return Ok(true);
+        }
+        Ok(self.is_hopeless())
+    }
+
+    /// The server has turned away every connection from the beginning.
+    fn is_hopeless(&self) -> bool {
+        !self.ever_connected && self.refusals >= 3 * self.slots.len() as u64
+    }
+
+    /// The window closes at `now`. What is due and did not begin is counted, with its age.
+    fn close(&mut self, now: u64, until_ns: u64) {
+        let closed_ns = now.min(self.line.close_ns);
+        self.source.stop(closed_ns);
+        self.line.close_ns = closed_ns;
+        self.meter.close(now);
+        while let Some(waiting) = self.queue.pop_front() {
+            if waiting.arrival.counted {
+                self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
+            }
+        }
+        self.stage = Stage::Drain { until_ns };
+    }
+
+    /// True once a connection has been made.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.ever_connected
+    }
+
+    /// What is left where there is nothing to run against.
+    pub(crate) fn abandon(self) -> Harvest {
+        self.harvest(0)
+    }
+
+    /// What is left at the end of the run.
+    pub(super) fn harvest(mut self, now: u64) -> Harvest {
+        if self.stage == Stage::Window {
+            // Hopeless: nothing was ever reached.
+            self.close(now, now);
+        }
+        if !self.source.is_open() {
+            // In a closed loop a request is due when it begins; the ages below are no service times.
+            self.recorder.service = self.recorder.latency.clone();
+        }
+        for slot in &self.slots {
+            if let Some(request) = slot.request
+                && request.arrival.counted
+            {
+                let age_ns = now.saturating_sub(request.arrival.due_ns);
+                self.recorder.unanswered(age_ns, self.timeout_ns, slot.state == State::Dialling);
+            }
+        }
+        Harvest {
+            recorder: self.recorder,
+            meter: self.meter,
+            open_ns: self.line.open_ns,
+            close_ns: self.line.close_ns,
+            peak: self.peak,
+            ever_connected: self.ever_connected,
+            dial_errors: self.dial_errors,
+            cut_short: self.cut_short,
+            gave_up: self.gave_up,
+        }
+    }
+}

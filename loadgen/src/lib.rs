@@ -1,0 +1,32 @@
+//! Load on a socket server: clients, schedules, recorder. Not here: starting servers, drawing results.
+//!
+//! A run is a [`Config`]; [`run`] makes it and returns a [`record::Load`]; [`main`] is the command around it.
+//!
+//! - **Open loop** ([`Pacing::Open`]): requests are due on a schedule that does not depend on the server. Latency counts from
+//!   the time a request was due, through the wait for a connection and the connect; the time from the actual send stands
+//!   beside it, and so does the generator's own lateness.
+//! - **Closed loop** ([`Pacing::Closed`]): each connection makes its next request when it has its reply. The two times are
+//!   the same then, and a server that stalls is asked less: use it for capacity, not for latency.
+//! - **Nothing is dropped**: `scheduled = sent + unsent` and `sent = completed + failed + unanswered + aborted`.
+#![forbid(unsafe_code)]
+
+pub mod abort;
+mod cli;
+pub mod config;
+mod engine;
+mod error;
+mod intervals;
+mod limits;
+mod output;
+mod recorder;
+mod run;
+pub mod schedule;
+mod summary;
+mod tally;
+mod units;
+mod verdict;
+
+pub use cli::main;
+pub use config::{Config, Pacing, Stop};
+pub use error::Error;
+pub use run::{run, run_until};

@@ -1,0 +1,54 @@
+//! What the machine allows, looked at before the run: descriptors, source ports. Not here: raising more than the soft limit.
+
+use crate::{Config, Error};
+
+/// Descriptors that a process needs beside its connections: standard streams, one epoll a thread, output files, and some in hand.
+const SPARE: u64 = 32;
+
+/// Says before the run whether so many connections can be had, and raises the soft descriptor limit where that helps.
+///
+/// # Errors
+/// [`Error::Usage`] with what to do about it.
+pub(crate) fn check(config: &Config) -> Result<(), Error> {
+    let wanted = u64::from(config.connections);
+    let need = wanted + u64::from(config.threads) + SPARE;
+    let (soft, hard) = sys::process::descriptor_limit();
+    if need > soft {
+        // The forecast below uses what holds then, whether raising worked or not.
+        let _ = sys::process::raise_descriptor_limit();
+    }
+    let (soft, _) = sys::process::descriptor_limit();
+    if need > soft {
+        return Err(Error::Usage(format!(
+            "{wanted} connections need {need} descriptors and the limit is {soft} (hard limit {hard}): \
+             lower --connections, or raise the limit (ulimit -Hn, LimitNOFILE=)"
+        )));
+    }
+    let ports = source_ports().unwrap_or(u64::MAX);
+    if wanted > ports {
+        return Err(Error::Usage(format!(
+            "{wanted} connections to one address need as many source ports and there are {ports}: \
+             lower --connections, or widen net.ipv4.ip_local_port_range"
+        )));
+    }
+    Ok(())
+}
+
+fn source_ports() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let (low, high) = text.trim().split_once(char::is_whitespace)?;
+    let (low, high): (u64, u64) = (low.parse().ok()?, high.trim().parse().ok()?);
+    Some((high + 1).saturating_sub(low))
+}
+
+/// A reply of this many bytes cannot be taken whole by a server's send buffer and a client's receive buffer that nobody reads.
+///
+/// Twice the largest send buffer (tcp(7), tcp_wmem), at least 8 MiB, at most what the services can be asked for.
+#[must_use]
+pub(crate) fn large_reply() -> u64 {
+    let largest = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem")
+        .ok()
+        .and_then(|text| text.split_whitespace().nth(2)?.parse::<u64>().ok())
+        .unwrap_or(4 << 20);
+    (2 * largest).clamp(8 << 20, service::MAX_REPLY)
+}

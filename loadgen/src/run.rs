@@ -1,0 +1,256 @@
+//! One run: threads, a common start, and what they counted made into a result. Not here: what a thread does, files, words.
+
+use crate::config::{Config, nanoseconds};
+use crate::engine::{Engine, Harvest, Timeline};
+use crate::intervals::Intervals;
+use crate::recorder::Recorder;
+use crate::tally::Tally;
+use crate::{Error, verdict};
+use record::histogram::encode;
+use record::load::{Connections, Generator, Histograms};
+use record::{Load, SCHEMA};
+use service::Kind;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::ScopedJoinHandle;
+use std::time::Duration;
+use sys::clock;
+
+/// Least time given to making connections before the run: the kernel tries again a second after a lost SYN, and then three.
+const DIAL_LIMIT: Duration = Duration::from_secs(4);
+
+/// From the decision to start until the start: every thread is running by then.
+const START_DELAY_NS: u64 = 2_000_000;
+
+/// What a run leaves behind: the result, and what the files beside the result need.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) load: Load,
+    pub(crate) intervals: Intervals,
+}
+
+/// Makes a run.
+///
+/// # Errors
+/// [`Error::Usage`] where the configuration cannot be run, [`Error::Unreachable`] where no connection was ever made.
+pub fn run(config: &Config) -> Result<Load, Error> {
+    run_until(config, &AtomicBool::new(false))
+}
+
+/// As [`run`], and ends early when `stop` becomes true; the result then says so in its verdict.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_until(config: &Config, stop: &AtomicBool) -> Result<Load, Error> {
+    Ok(measure(config, stop)?.load)
+}
+
+pub(crate) fn measure(config: &Config, stop: &AtomicBool) -> Result<Finished, Error> {
+    config.check()?;
+    let Some(address) = config.url.ip() else {
+        return Err(Error::Usage(format!("{} is no address to connect to", config.url)));
+    };
+    let harvests = run_threads(config, address, stop)?;
+    let total = Total::of(harvests)?;
+    if !total.ever_connected {
+        let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
+        return Err(Error::Unreachable {
+            target: config.url.to_string(),
+            cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
+        });
+    }
+    total.finish(config)
+}
+
+/// Runs the engines to their ends, one a thread: each makes its connections, and all start together.
+fn run_threads(config: &Config, address: SocketAddr, stop: &AtomicBool) -> Result<Vec<Harvest>, Error> {
+    // A thread says on `ready` whether it has connections, and drops it; it gets its start from a channel of its own.
+    let (ready, all_ready) = mpsc::channel::<bool>();
+    std::thread::scope(|scope| {
+        let (mut handles, mut starts, mut unstarted) = (Vec::new(), Vec::new(), None);
+        for index in 0..config.threads {
+            let (start, started) = mpsc::channel();
+            let ready = ready.clone();
+            let work = move || run_thread(config, address, index, stop, ready, &started);
+            match std::thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, work) {
+                Ok(handle) => handles.push(handle),
+                Err(error) => unstarted = Some(Error::Setup(error)),
+            }
+            starts.push(start);
+        }
+        drop(ready);
+        // Ends when the last thread has dropped its end, be it by a panic.
+        let answers: Vec<bool> = all_ready.iter().collect();
+        let whole = answers.len() == config.threads as usize;
+        if whole && (answers.contains(&true) || !config.persistent()) {
+            let line = Timeline::new(config, clock::monotonic_ns() + START_DELAY_NS);
+            for start in &starts {
+                // A thread that is gone is found when it is joined.
+                let _ = start.send(line);
+            }
+        }
+        // Without a start, the threads end here.
+        drop(starts);
+        let join = |handle: ScopedJoinHandle<'_, Result<Harvest, Error>>| {
+            handle.join().unwrap_or_else(|panic| Err(Error::Thread(panic_text(panic.as_ref()))))
+        };
+        let harvests: Result<_, _> = handles.into_iter().map(join).collect();
+        unstarted.map_or(harvests, Err)
+    })
+}
+
+fn run_thread(
+    config: &Config,
+    address: SocketAddr,
+    index: u32,
+    stop: &AtomicBool,
+    ready: Sender<bool>,
+    started: &Receiver<Timeline>,
+) -> Result<Harvest, Error> {
+    // Without it a timer may be 50 us late; where the kernel refuses, it is.
+    let _ = clock::exact_timers();
+    let mut engine = Engine::new(config, address, index)?;
+    if config.persistent() {
+        engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
+    }
+    let _ = ready.send(engine.is_connected());
+    drop(ready);
+    let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
+    let harvest = engine.run(line, stop);
+    if harvest.is_err() {
+        stop.store(true, SeqCst);
+    }
+    harvest
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    text.unwrap_or("no message").to_owned()
+}
+
+/// What all threads counted together.
+pub(crate) struct Total {
+    pub(crate) recorder: Recorder,
+    pub(crate) dial_errors: Tally,
+    pub(crate) ever_connected: bool,
+    pub(crate) peak: u64,
+    pub(crate) cpu_ns: u64,
+    pub(crate) busy_share: f64,
+    /// Sum over the threads, and the largest share of the window of any one.
+    pub(crate) run_queue_ns: Option<u64>,
+    pub(crate) run_queue_share: f64,
+    pub(crate) cut_short: bool,
+    pub(crate) gave_up: bool,
+    open_ns: u64,
+    close_ns: u64,
+}
+
+impl Total {
+    fn of(harvests: Vec<Harvest>) -> Result<Self, Error> {
+        let mut harvests = harvests.into_iter();
+        let Some(first) = harvests.next() else {
+            return Err(Error::Usage("a run needs at least one thread".to_owned()));
+        };
+        let share = |h: &Harvest| match h.meter.run_queue_ns {
+            Some(wait) if h.meter.window_ns > 0 => wait as f64 / h.meter.window_ns as f64,
+            _ => 0.0,
+        };
+        let mut total = Self {
+            run_queue_share: share(&first),
+            busy_share: first.meter.busy_share(),
+            recorder: first.recorder,
+            dial_errors: first.dial_errors,
+            ever_connected: first.ever_connected,
+            peak: first.peak,
+            cpu_ns: first.meter.cpu_ns,
+            run_queue_ns: first.meter.run_queue_ns,
+            cut_short: first.cut_short,
+            gave_up: first.gave_up,
+            open_ns: first.open_ns,
+            close_ns: first.close_ns,
+        };
+        for other in harvests {
+            total.run_queue_share = total.run_queue_share.max(share(&other));
+            total.busy_share = total.busy_share.max(other.meter.busy_share());
+            total.recorder.merge(other.recorder)?;
+            total.dial_errors.merge(&other.dial_errors);
+            total.ever_connected |= other.ever_connected;
+            total.peak += other.peak;
+            total.cpu_ns += other.meter.cpu_ns;
+            total.run_queue_ns =
+                total.run_queue_ns.zip(other.meter.run_queue_ns).map(|(mine, theirs)| mine + theirs);
+            total.cut_short |= other.cut_short;
+            total.gave_up |= other.gave_up;
+            total.open_ns = total.open_ns.min(other.open_ns);
+            total.close_ns = total.close_ns.max(other.close_ns);
+        }
+        Ok(total)
+    }
+
+    /// Length of the window in nanoseconds.
+    pub(crate) fn elapsed_ns(&self) -> u64 {
+        self.close_ns.saturating_sub(self.open_ns).max(1)
+    }
+
+    fn finish(self, config: &Config) -> Result<Finished, Error> {
+        let elapsed_ns = self.elapsed_ns();
+        let seconds = elapsed_ns as f64 / 1e9;
+        let recorder = &self.recorder;
+        let requests = recorder.requests.clone();
+        let since_open_ns = clock::monotonic_ns().saturating_sub(self.open_ns);
+        let load = Load {
+            schema: SCHEMA,
+            target: config.url.to_string(),
+            config: config.describe(),
+            verdict: verdict::judge(config, &self),
+            started_at_ns: clock::realtime_ns().saturating_sub(since_open_ns),
+            elapsed_ns,
+            warm_up_ns: nanoseconds(config.warm_up),
+            throughput_per_s: requests.completed as f64 / seconds,
+            received_bytes_per_s: self.payload_bytes(config) / seconds,
+            bytes: recorder.bytes.clone(),
+            latency_ns: recorder.latency.summary(),
+            service_ns: recorder.service.summary(),
+            lag_ns: recorder.lag.summary(),
+            connect_ns: recorder.connect.summary(),
+            connections: Connections {
+                wanted: u64::from(config.connections),
+                made: recorder.connections_made,
+                peak: self.peak,
+            },
+            aborts: recorder.aborts(),
+            collateral_errors: if config.aborts.is_empty() { 0 } else { recorder.innocent_errors },
+            errors: recorder.errors.rows(),
+            generator: Generator {
+                cpu_ns_per_request: (requests.sent > 0).then(|| self.cpu_ns as f64 / requests.sent as f64),
+                cpu_ns: self.cpu_ns,
+                busy_share: self.busy_share,
+                run_queue_wait_ns: self.run_queue_ns,
+                peak_rss_bytes: sys::process::usage().peak_rss_bytes,
+            },
+            intervals: recorder.intervals.record(elapsed_ns),
+            histograms: Histograms {
+                latency: encode(&recorder.latency.histogram)?,
+                service: encode(&recorder.service.histogram)?,
+                lag: encode(&recorder.lag.histogram)?,
+                connect: encode(&recorder.connect.histogram)?,
+            },
+            requests,
+        };
+        Ok(Finished { load, intervals: self.recorder.intervals })
+    }
+
+    /// Content received: of completed replies, where their size is known, else all that was read.
+    fn payload_bytes(&self, config: &Config) -> f64 {
+        let known = match config.ask.kind {
+            Kind::Echo | Kind::Sized => true,
+            Kind::Http => config.ask.path.is_none() && config.ask.work.is_none(),
+            Kind::Greeting => false,
+        };
+        match known {
+            true => self.recorder.requests.completed as f64 * config.ask.size as f64,
+            false => self.recorder.bytes.received as f64,
+        }
+    }
+}

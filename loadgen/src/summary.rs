@@ -1,0 +1,138 @@
+//! The summary for people. Not here: anything that a program should read; that is the JSON.
+
+use crate::units::{show_bytes, show_ns};
+use record::load::Summary;
+use record::{Load, VerdictState};
+use std::fmt::{self, Write as _};
+
+/// The summary as text, ending with a newline.
+pub(crate) fn render(load: &Load) -> String {
+    let mut text = String::new();
+    // Writing to a string does not fail.
+    let _ = write(load, &mut text);
+    text
+}
+
+fn write(load: &Load, out: &mut String) -> fmt::Result {
+    heading(load, out)?;
+    times(load, out)?;
+    requests(load, out)?;
+    errors(load, out)?;
+    generator(load, out)?;
+    verdict(load, out)
+}
+
+fn heading(load: &Load, out: &mut String) -> fmt::Result {
+    let config = &load.config;
+    let seconds = load.elapsed_ns as f64 / 1e9;
+    writeln!(out, "{} for {seconds:.2} s at {}", config.service, load.target)?;
+    let loop_ = match config.rate_per_s {
+        Some(rate) => format!("open loop, {rate} requests/s in total, {} arrivals", config.arrivals),
+        None => "closed loop".to_owned(),
+    };
+    writeln!(
+        out,
+        "{} connections, {} threads, {loop_}, seed {}",
+        config.connections, config.threads, config.seed
+    )
+}
+
+fn times(load: &Load, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "\n  {:<22}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        "", "mean", "p50", "p90", "p99", "p99.9", "max"
+    )?;
+    row("from intended start", &load.latency_ns, out)?;
+    if load.config.rate_per_s.is_some() {
+        row("from actual send", &load.service_ns, out)?;
+        row("generator's own lag", &load.lag_ns, out)?;
+    }
+    if load.connect_ns.count > 0 {
+        row("connect", &load.connect_ns, out)?;
+    }
+    Ok(())
+}
+
+fn row(name: &str, summary: &Summary, out: &mut String) -> fmt::Result {
+    let show = |value: Option<u64>| value.map_or("-".to_owned(), |ns| show_ns(ns as f64));
+    writeln!(
+        out,
+        "  {name:<22}{:>9}{:>10}{:>10}{:>10}{:>10}{:>10}",
+        summary.mean.map_or("-".to_owned(), show_ns),
+        show(summary.p50),
+        show(summary.p90),
+        show(summary.p99),
+        show(summary.p99_9),
+        show(summary.max)
+    )
+}
+
+fn requests(load: &Load, out: &mut String) -> fmt::Result {
+    let r = &load.requests;
+    writeln!(
+        out,
+        "\n  {:.0} requests/s in total, {}/s received",
+        load.throughput_per_s,
+        show_bytes(load.received_bytes_per_s)
+    )?;
+    writeln!(out, "  {} scheduled = {} sent + {} unsent", r.scheduled, r.sent, r.unsent)?;
+    write!(out, "  {} sent = {} completed + {} failed", r.sent, r.completed, r.failed)?;
+    writeln!(out, " + {} unanswered + {} aborted", r.unanswered, r.aborted)?;
+    if r.late > 0 {
+        writeln!(out, "  {} completed later than {}", r.late, show_ns(load.config.timeout_ns as f64))?;
+    }
+    let c = &load.connections;
+    if c.made > 0 || c.peak < c.wanted {
+        writeln!(
+            out,
+            "  {} connections made in the window, at most {} of {} at a time",
+            c.made, c.peak, c.wanted
+        )?;
+    }
+    Ok(())
+}
+
+fn errors(load: &Load, out: &mut String) -> fmt::Result {
+    if !load.errors.is_empty() {
+        writeln!(out, "\n  errors")?;
+    }
+    for error in &load.errors {
+        writeln!(out, "  {:>10}  {} {}", error.count, error.phase, error.cause)?;
+    }
+    let aborts = &load.aborts;
+    if aborts.planned > 0 {
+        writeln!(out, "\n  aborts: {} planned, {} not reached", aborts.planned, aborts.not_reached)?;
+        for (kind, count) in &aborts.by_kind {
+            writeln!(out, "  {count:>10}  {kind}")?;
+        }
+        if aborts.fin_proven > 0 {
+            writeln!(out, "  {:>10}  of them with the FIN acknowledged before the close", aborts.fin_proven)?;
+        }
+        writeln!(out, "  {:>10}  errors on the other connections", load.collateral_errors)?;
+    }
+    Ok(())
+}
+
+fn generator(load: &Load, out: &mut String) -> fmt::Result {
+    let g = &load.generator;
+    let cpu = g.cpu_ns_per_request.map_or("-".to_owned(), show_ns);
+    write!(out, "\n  generator: {cpu} CPU per request, busiest thread {:.0} %", g.busy_share * 100.0)?;
+    if load.config.rate_per_s.is_none() && g.busy_share > 0.95 {
+        write!(out, " (the rate may be the generator's own limit)")?;
+    }
+    writeln!(out)
+}
+
+fn verdict(load: &Load, out: &mut String) -> fmt::Result {
+    let word = match load.verdict.state {
+        VerdictState::Valid => "valid",
+        VerdictState::Suspect => "SUSPECT",
+        VerdictState::Invalid => "INVALID",
+    };
+    writeln!(out, "\nverdict: {word}")?;
+    for reason in &load.verdict.reasons {
+        writeln!(out, "  - {reason}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! A hot loop allocates nothing per request (DESIGN, invariant 3). In a binary of its own, since the allocator counts the process.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+use loadgen::schedule::Arrivals;
+use loadgen::{Config, Pacing, Stop, run};
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::num::NonZeroU64;
+
+#[global_allocator]
+static ALLOCATOR: sys::alloc::Counting = sys::alloc::Counting;
+
+/// Serves `connections` at a time from as many threads, which allocate nothing themselves.
+fn echo(threads: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    for _ in 0..threads {
+        let listener = listener.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok((mut stream, _)) = listener.accept() {
+                while let Ok(n @ 1..) = stream.read(&mut buffer) {
+                    if stream.write_all(&buffer[..n]).is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+    format!("tcp://{address}")
+}
+
+#[test]
+fn a_hundred_times_the_requests_take_no_more_allocations() {
+    let url = echo(8);
+    let open = Pacing::Open { rate_per_s: 200_000.0, arrivals: Arrivals::Poisson };
+    for (pacing, limit) in [(Pacing::Closed, None), (open, None), (Pacing::Closed, NonZeroU64::new(1))] {
+        let allocations = |requests| {
+            let mut config = Config::new(url.parse().unwrap());
+            config.connections = 8;
+            config.threads = 2;
+            config.pacing = pacing;
+            config.requests_per_connection = limit;
+            config.stop = Stop::Requests(requests);
+            let before = sys::alloc::count();
+            let load = run(&config).unwrap();
+            assert_eq!(load.requests.completed, requests);
+            sys::alloc::count() - before
+        };
+        // What is allocated once is allocated by the first run too; the queue of an open loop that cannot keep up is seen
+        // to beforehand up to 4096, and doubles beyond.
+        let few = allocations(100);
+        let many = allocations(10_000);
+        assert!(many < few + 200, "{pacing:?} {limit:?}: {few} for 100 requests, {many} for 10000");
+    }
+}

@@ -1,0 +1,147 @@
+//! The command as a process: exit codes, one line for each mistake, signals, pipes.
+
+use crate::peer::Peer;
+use record::{Load, VerdictState};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::Ordering::SeqCst;
+
+fn command(args: &[&str]) -> Command {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the command itself is under test, and every run of it ends by itself"
+    )]
+    let mut command = Command::new(env!("CARGO_BIN_EXE_loadgen"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn output(args: &[&str]) -> Output {
+    command(args).output().unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn mistakes_get_one_line_and_exit_2() {
+    for (args, word) in [
+        (&[][..], "URL"),
+        (&["127.0.0.1:80"], "scheme"),
+        (&["udp://127.0.0.1:80"], "targets are"),
+        (&["unix:/tmp/x"], "targets are"),
+        (&["https://127.0.0.1"], "TLS"),
+        (&["tcp://127.0.0.1:0"], "port 0"),
+        (&["-R", "0", "tcp://127.0.0.1:1"], "rate of 0"),
+        (&["-R", "fast", "tcp://127.0.0.1:1"], "10k"),
+        (&["-R", "2000M", "tcp://127.0.0.1:1"], "rate must lie"),
+        (&["-c", "0", "tcp://127.0.0.1:1"], "at least 1"),
+        (&["-c", "4000000000", "tcp://127.0.0.1:1"], "descriptors"),
+        (&["-t", "0", "tcp://127.0.0.1:1"], "threads"),
+        (&["-c", "2", "-t", "3", "tcp://127.0.0.1:1"], "threads"),
+        (&["-d", "0s", "tcp://127.0.0.1:1"], "no length"),
+        (&["-n", "0", "tcp://127.0.0.1:1"], "no length"),
+        (&["-d", "1s", "-n", "5", "tcp://127.0.0.1:1"], "cannot be used with"),
+        (&["-d", "soon", "tcp://127.0.0.1:1"], "no time"),
+        (&["--timeout", "0", "tcp://127.0.0.1:1"], "late"),
+        (&["--size", "0", "tcp://127.0.0.1:1"], "at least 1 byte"),
+        (&["--size", "64q", "tcp://127.0.0.1:1"], "no size"),
+        (&["--service", "sized", "--size", "17M", "tcp://127.0.0.1:1"], "at most"),
+        (&["--service", "greeting", "--size", "5", "tcp://127.0.0.1:1"], "greeting"),
+        (&["--service", "ftp", "tcp://127.0.0.1:1"], "unknown service"),
+        (&["--service", "http", "tcp://127.0.0.1:1"], "http:// target"),
+        (&["--service", "echo", "http://127.0.0.1:1"], "tcp://"),
+        (&["--size", "5", "http://127.0.0.1:1/x"], "path"),
+        (&["--work", "spin:5us", "tcp://127.0.0.1:1"], "handler work"),
+        (&["--work", "rest:5us", "--service", "sized", "tcp://127.0.0.1:1"], "spin:TIME"),
+        (&["--arrivals", "poisson", "tcp://127.0.0.1:1"], "--rate"),
+        (&["--arrivals", "often", "-R", "5", "tcp://127.0.0.1:1"], "poisson"),
+        (&["--abort", "lunch:5%", "tcp://127.0.0.1:1"], "after-request"),
+        (&["--abort", "idle:60%", "--abort", "connect:60%", "tcp://127.0.0.1:1"], "120 %"),
+        (&["--requests-per-connection", "0", "tcp://127.0.0.1:1"], "requests-per-connection"),
+        (&["--json", "/nonexistent/x", "tcp://127.0.0.1:1"], "/nonexistent/x"),
+        (&["--json", "-", "--csv", "-", "tcp://127.0.0.1:1"], "standard output"),
+        (&["--fail-on", "rain", "tcp://127.0.0.1:1"], "fail-on"),
+        (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
+    ] {
+        let output = output(args);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+        assert!(text.starts_with("loadgen: ") && text.contains(word), "{args:?}: {text}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn help_fits_a_screen() {
+    let output = output(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stderr.is_empty());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.lines().count() <= 60, "{}", text.lines().count());
+    assert!(text.contains("Every rate is a total"));
+}
+
+#[test]
+fn an_absent_server_is_exit_3_with_one_line() {
+    let output = output(&["-d", "30s", &format!("tcp://{}", Peer::absent().address)]);
+    assert_eq!(output.status.code(), Some(3));
+    let text = stderr(&output);
+    assert!(text.lines().count() == 1 && text.contains("ECONNREFUSED"), "{text}");
+}
+
+#[test]
+fn json_on_stdout_is_nothing_but_json() {
+    let peer = Peer::echo();
+    let output = output(&["-n", "500", "--json", "-", &format!("tcp://{}", peer.address)]);
+    let load: Load = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(load.requests.completed, 500);
+    assert!(stderr(&output).contains("verdict"), "the summary goes to stderr then");
+}
+
+#[test]
+fn fail_on_errors_is_exit_1() {
+    let peer = Peer::replying(|bytes| bytes.repeat(2));
+    let url = format!("tcp://{}", peer.address);
+    assert_eq!(output(&["-q", "-n", "50", &url]).status.code(), Some(0));
+    assert_eq!(output(&["-q", "-n", "50", "--fail-on", "late,errors", &url]).status.code(), Some(1));
+}
+
+#[test]
+fn a_run_without_replies_is_exit_3() {
+    let peer = Peer::resetting();
+    let output = output(&["-q", "-n", "20", "--fail-on", "errors", &format!("tcp://{}", peer.address)]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("no request was completed"));
+}
+
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let peer = Peer::echo();
+    for more in [&[][..], &["--json", "-"], &["--csv", "-", "-q"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let url = format!("tcp://{}", peer.address);
+        let mut command = command(&["-n", "50", &url]);
+        let output = command.args(more).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{more:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn an_interrupt_ends_the_run_and_keeps_the_results() {
+    let peer = Peer::echo();
+    let mut command =
+        command(&["-d", "60s", "-c", "2", "--json", "-", "-q", &format!("tcp://{}", peer.address)]);
+    let child: Child = command.stdout(Stdio::piped()).spawn().unwrap();
+    // The handler is in place before the first connection is made.
+    while peer.accepted.load(SeqCst) < 2 {
+        std::thread::yield_now();
+    }
+    sys::process::kill(child.id() as i32, 2).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let load: Load = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(load.verdict.state >= VerdictState::Suspect && load.elapsed_ns < 30_000_000_000);
+    assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}

@@ -1,0 +1,55 @@
+//! The load generator as a whole, against small servers in threads of this process. Not here: the project's own servers.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod aborts;
+mod accounting;
+mod cli;
+mod engine;
+mod files;
+mod omission;
+mod peer;
+mod schedule;
+
+use loadgen::schedule::Arrivals;
+use loadgen::{Config, Pacing, Stop};
+use peer::Peer;
+use record::Load;
+use service::Kind;
+use std::time::Duration;
+
+/// A closed loop of 4 connections for 200 ms against `peer`; tests change what they are about.
+fn config(peer: &Peer, kind: Kind) -> Config {
+    let scheme = if kind == Kind::Http { "http" } else { "tcp" };
+    let mut config = Config::new(format!("{scheme}://{}", peer.address).parse().unwrap());
+    config.ask.kind = kind;
+    config.ask.path = None;
+    config.connections = 4;
+    config.stop = Stop::After(Duration::from_millis(200));
+    config.timeout = Duration::from_millis(300);
+    config
+}
+
+fn open_loop(rate_per_s: f64) -> Pacing {
+    Pacing::Open { rate_per_s, arrivals: Arrivals::Constant }
+}
+
+/// The identities that hold for every run, whatever happened in it.
+fn check_accounting(load: &Load) {
+    let r = &load.requests;
+    assert_eq!(r.scheduled, r.sent + r.unsent, "{r:?}");
+    assert_eq!(r.sent, r.completed + r.failed + r.unanswered + r.aborted, "{r:?}");
+    assert_eq!(load.latency_ns.count, r.completed + r.unanswered + r.unsent, "{r:?}");
+    assert_eq!(load.service_ns.count, r.completed, "{r:?}");
+    assert_eq!(load.aborts.planned, load.aborts.done + load.aborts.not_reached, "{:?}", load.aborts);
+    assert_eq!(load.aborts.done, r.aborted);
+    assert_eq!(load.aborts.by_kind.values().sum::<u64>(), load.aborts.done);
+    assert_eq!(load.intervals.iter().map(|i| i.completed).sum::<u64>(), r.completed);
+    assert_eq!(load.intervals.iter().map(|i| i.failed).sum::<u64>(), r.failed);
+    let histogram = record::histogram::decode(&load.histograms.latency).unwrap();
+    assert_eq!(histogram.len(), load.latency_ns.count);
+}
+
+/// How often an error was met.
+fn errors(load: &Load, phase: &str, cause: &str) -> u64 {
+    load.errors.iter().filter(|e| e.phase == phase && e.cause == cause).map(|e| e.count).sum()
+}
