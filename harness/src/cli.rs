@@ -29,6 +29,12 @@ enum Command {
     Report {
         /// The folder with run.json and records.jsonl
         folder: PathBuf,
+        /// Write one plot with a background of its own too, for a page of yours
+        #[arg(long, value_name = "FILE")]
+        svg: Option<PathBuf>,
+        /// The workload of that plot, by the last part of its id
+        #[arg(long, value_name = "NAME", requires = "svg")]
+        workload: Option<String>,
     },
     /// List the models
     List {
@@ -98,7 +104,7 @@ fn dispatch(command: Command) -> Exit {
     match command {
         Command::Run(args) => run_command(args),
         Command::Conform(args) => conform::cli::command(&args),
-        Command::Report { folder } => report(&folder),
+        Command::Report { folder, svg, workload } => report(&folder, svg.as_deref(), workload.as_deref()),
         Command::List { json } => list(json),
         Command::Guard(args) => spawn::guard::command(&args),
         Command::Serve | Command::Load => complain("write the command before any option", Exit::Usage),
@@ -138,9 +144,16 @@ fn show(report: &reports::Report) {
     let _ = writeln!(io::stdout(), "{}", report.table(width, color));
 }
 
-fn report(folder: &Path) -> Exit {
-    let made = reports::Report::load(folder).and_then(|report| report.write(folder).map(|_| report));
-    match made {
+fn report(folder: &Path, svg: Option<&Path>, workload: Option<&str>) -> Exit {
+    let make = || -> reports::Result<reports::Report> {
+        let report = reports::Report::load(folder)?;
+        report.write(folder)?;
+        if let Some(path) = svg {
+            report.write_svg(path, workload)?;
+        }
+        Ok(report)
+    };
+    match make() {
         Ok(report) => {
             show(&report);
             let _ = writeln!(io::stdout(), "report: {}", folder.join("index.html").display());

@@ -106,8 +106,6 @@ pub fn run(request: &Request, interrupt: &Interrupt) -> Result<Finished, RunErro
     let cpus = Split::of_machine().map_err(system("read which processors may be used"))?;
     let start = Start::now(request.seed);
     let mut output = Output::make(request.out.as_deref(), &start.id)?;
-    // The harness observes; it must not take time from the servers.
-    sys::affinity::pin_self(&cpus.load).map_err(system("stay off the servers' processors"))?;
     let mut run = describe(&plan, &scenarios, &cpus, &start);
     output.write_run(&run)?;
 
@@ -126,6 +124,8 @@ pub fn run(request: &Request, interrupt: &Interrupt) -> Result<Finished, RunErro
         output.write_run(&run)?;
         progress.done();
     }
+    // The harness observes; it must not take time from the servers.
+    sys::affinity::pin_self(&cpus.load).map_err(system("stay off the servers' processors"))?;
     let bench = Bench {
         exe,
         stand_in: None,

@@ -1,6 +1,7 @@
 //! What a report shows, without a format: workloads, rows, findings, trials. Not here: words for numbers, colours, layout.
 
 mod finding;
+mod group;
 mod latency;
 mod measure;
 mod rank;

@@ -174,42 +174,15 @@ impl<'a> Row<'a> {
     #[must_use]
     pub fn reasons(&self) -> Vec<String> {
         let all = self.trials.iter().flat_map(|t| t.reasons.iter().map(|r| (t.record.trial, r.as_str())));
-        grouped(all).into_iter().map(|(text, trials)| format!("{trials}: {text}")).collect()
+        super::group::grouped(all).into_iter().map(|(text, trials)| format!("{trials}: {text}")).collect()
     }
 
     /// The server's faults, one phrase each, with the trials in which they were seen.
     #[must_use]
     pub fn fault_list(&self) -> Vec<String> {
         let all = self.faults.iter().map(|(trial, fault)| (*trial, fault.as_str()));
-        grouped(all).into_iter().map(|(text, trials)| format!("{text} ({trials})")).collect()
+        super::group::grouped(all).into_iter().map(|(text, trials)| format!("{text} ({trials})")).collect()
     }
-}
-
-/// The different texts in the order of first appearance, each with its trials as in `trials 1–3, 5`.
-fn grouped<'t>(all: impl Iterator<Item = (u32, &'t str)>) -> Vec<(&'t str, String)> {
-    let mut groups: Vec<(&str, Vec<u32>)> = Vec::new();
-    for (trial, text) in all {
-        match groups.iter_mut().find(|(known, _)| *known == text) {
-            Some((_, trials)) if trials.contains(&trial) => {}
-            Some((_, trials)) => trials.push(trial),
-            None => groups.push((text, vec![trial])),
-        }
-    }
-    groups.into_iter().map(|(text, trials)| (text, numbers(trials))).collect()
-}
-
-fn numbers(mut trials: Vec<u32>) -> String {
-    trials.sort_unstable();
-    let mut runs: Vec<(u32, u32)> = Vec::new();
-    for &trial in &trials {
-        match runs.last_mut() {
-            Some((_, last)) if last.checked_add(1) == Some(trial) => *last = trial,
-            _ => runs.push((trial, trial)),
-        }
-    }
-    let text: Vec<String> =
-        runs.iter().map(|(a, b)| if a == b { a.to_string() } else { format!("{a}–{b}") }).collect();
-    format!("{} {}", if trials.len() == 1 { "trial" } else { "trials" }, text.join(", "))
 }
 
 fn measure(trials: &[Trial<'_>], value: impl Fn(&Record) -> Option<f64>) -> Measure {
