@@ -17,6 +17,7 @@ mod matrix;
 mod models;
 mod mutants;
 mod report;
+mod trial;
 
 use clap::Parser as _;
 use std::process::ExitCode;
@@ -43,7 +44,12 @@ fn main() -> ExitCode {
         },
         _ => report::run(
             &args,
-            matrix::tests().into_iter().chain(models::tests()).chain(cli::tests()).collect(),
+            matrix::tests()
+                .into_iter()
+                .chain(models::tests())
+                .chain(cli::tests())
+                .chain(trial::tests())
+                .collect(),
         ),
     }
 }

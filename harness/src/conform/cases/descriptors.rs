@@ -46,7 +46,7 @@ const HOLD: Duration = Duration::from_millis(400);
 /// Connections beyond what the descriptors can take.
 const BEYOND: usize = 12;
 /// One window of watching.
-const WINDOW: Duration = Duration::from_millis(300);
+const WINDOW: Duration = Duration::from_millis(200);
 /// Log output above this is a disk that fills, in bytes per second.
 const LOG_RATE: u64 = 64 * 1024;
 

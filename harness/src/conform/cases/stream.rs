@@ -122,7 +122,8 @@ fn framing(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     peer.send(last.as_slice())?;
     if let Some(pending) = four.last_mut() {
-        peer.complete(pending).map_err(|f| f.during("the answer to a request whose end came late"))?;
+        peer.complete(pending)
+            .map_err(|f| f.during("the answer to the unfinished request, its end come late"))?;
     }
     Ok(Outcome::Holds(format!("{together} requests in one segment, and 3 and a half, all answered in order")))
 }
