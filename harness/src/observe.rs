@@ -101,10 +101,11 @@ impl Watcher {
         Some((end - start).max(0.0) as u64)
     }
 
-    /// Proportional set size of the tree in bytes: shared pages counted once, over all who share them.
+    /// Anonymous memory of the tree in bytes, in proportion: pages that processes share (after fork) are counted once over all of
+    /// them. Pages of files are left out: the generator maps the same program, so their share changes when it starts.
     #[must_use]
-    pub fn proportional_bytes(&self) -> Option<u64> {
-        let sizes: Vec<u64> = tree(self.root.pid).into_iter().filter_map(pss_bytes).collect();
+    pub fn anonymous_bytes(&self) -> Option<u64> {
+        let sizes: Vec<u64> = tree(self.root.pid).into_iter().filter_map(anonymous_bytes).collect();
         (!sizes.is_empty()).then(|| sizes.iter().sum())
     }
 
@@ -150,9 +151,9 @@ fn memory_and_threads(pid: i32) -> Option<(u64, u64)> {
     Some((stat.rss * procfs::page_size(), u64::try_from(stat.num_threads).unwrap_or(0)))
 }
 
-fn pss_bytes(pid: i32) -> Option<u64> {
+fn anonymous_bytes(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"))?;
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
 }
 
@@ -191,7 +192,7 @@ mod tests {
         let me = std::process::id() as i32;
         assert_eq!(tree(me)[0], me);
         let (rss, threads) = memory_and_threads(me).unwrap();
-        assert!(rss > 0 && threads > 0 && pss_bytes(me).unwrap() > 0);
+        assert!(rss > 0 && threads > 0 && anonymous_bytes(me).unwrap() > 0);
         assert!(listen_overflows().is_some());
     }
 }

@@ -80,7 +80,7 @@ impl Bench {
         };
         record.server.ready_ns = Some(server.ready_ns);
         let mut watcher = Watcher::new(server.identity());
-        let before = Before { descriptors: watcher.descriptors(), memory: watcher.proportional_bytes() };
+        let before = Before { descriptors: watcher.descriptors(), memory: watcher.anonymous_bytes() };
         let overflows = observe::listen_overflows();
         let tool = Tool::start(&self.load_command(planned, turn, server.url()))?;
         let window = self.window(planned);
@@ -189,7 +189,7 @@ impl Bench {
             }
             let now = Instant::now();
             if memory.is_none() && now >= memory_at {
-                memory = Some(watcher.proportional_bytes());
+                memory = Some(watcher.anonymous_bytes());
             }
             if now >= give_up {
                 break;

@@ -64,7 +64,8 @@ pub struct Observation {
     pub cpu_source: String,
     /// Largest resident memory of the tree, in bytes; of forked processes the sum, shared pages counted in each.
     pub peak_rss_bytes: Option<u64>,
-    /// Proportional memory per open connection, beyond the idle server's, in bytes; user memory, without the kernel's buffers.
+    /// Anonymous memory per open connection, beyond the idle server's, in bytes, in proportion where processes share pages; user
+    /// memory, without the kernel's buffers.
     pub bytes_per_connection: Option<f64>,
     /// Context switches of the tree that were voluntary.
     pub voluntary_switches: Option<u64>,

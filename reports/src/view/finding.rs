@@ -5,7 +5,7 @@ use super::{Conduct, Model, Outcome, Row, View, Workload};
 use crate::format::{duration, list, plural, rate};
 use record::VerdictState;
 
-/// Share of the offered rate under which a model is said not to have kept up.
+/// Share of the requests due that must be answered; below it a model is said not to have kept up.
 const KEPT_UP: f64 = 0.98;
 /// Share of requests lost that is worth a sentence.
 const LOST: f64 = 0.001;
@@ -203,7 +203,7 @@ fn behind(workload: &Workload<'_>, rows: &[&Row<'_>], models: &[Model<'_>]) -> O
     let offered = workload.offered_per_s.filter(|r| *r > 0.0)?;
     let slow: Vec<String> = rows
         .iter()
-        .filter_map(|r| r.throughput_per_s.median().map(|v| (r, v / offered)))
+        .filter_map(|r| r.answered.median().map(|share| (r, share)))
         .filter(|(_, share)| *share < KEPT_UP)
         .map(|(r, share)| format!("{} ({:.0} % of it answered)", marked(r.model, models), share * 100.0))
         .collect();

@@ -78,6 +78,9 @@ pub struct Row<'a> {
     pub rank: Option<usize>,
     /// Replies per second.
     pub throughput_per_s: Measure,
+    /// Share of what was due and not to be aborted that was answered, 0 to 1: what became of an offered rate. By count, since the
+    /// number of Poisson arrivals in a second or two is itself off the rate by a percent.
+    pub answered: Measure,
     /// Server CPU time per request, nanoseconds.
     pub cpu_ns: Measure,
     /// The 99th percentile of each single trial (the median where it is withheld), nanoseconds. For spread only.
@@ -145,6 +148,7 @@ impl<'a> Row<'a> {
             planned,
             rank: None,
             throughput_per_s: of_load(&trials, |l| Some(l.throughput_per_s)),
+            answered: of_load(&trials, |l| answered(&l.requests)),
             cpu_ns: of_server(&trials, |o| o.cpu_ns_per_request),
             trial_p99_ns: of_load(&trials, |l| l.latency_ns.p99.map(|v| v as f64)),
             trial_p50_ns: of_load(&trials, |l| l.latency_ns.p50.map(|v| v as f64)),
@@ -232,6 +236,11 @@ fn merge<'a>(
         }
     }
     Latency::merged(&histograms, &extremes)
+}
+
+fn answered(requests: &record::load::Requests) -> Option<f64> {
+    let wanted = requests.scheduled.saturating_sub(requests.aborted);
+    (wanted > 0).then(|| requests.completed as f64 / wanted as f64)
 }
 
 fn counts(trials: &[Trial<'_>]) -> Counts {

@@ -209,3 +209,19 @@ fn a_scenario_without_trials_was_not_run() {
     let report = Report::new(bare(&[record]), Vec::new());
     assert_eq!(report.view().workloads[0].rows[0].outcome, Outcome::NotRun);
 }
+
+#[test]
+fn keeping_up_is_judged_by_what_was_due_and_not_by_the_rate_that_chance_missed() {
+    let sentences = |due: u64, answered: u64| -> String {
+        let mut record = one(4, 3, 1);
+        let load = record.load.as_mut().unwrap();
+        assert!(load.config.rate_per_s.is_some(), "the fixture's fourth workload is an open loop");
+        load.throughput_per_s = load.config.rate_per_s.unwrap() * 0.9;
+        load.requests =
+            record::load::Requests { scheduled: due, sent: due, completed: answered, ..Default::default() };
+        let report = of(vec![record]);
+        report.view().workloads[0].findings.join(" ")
+    };
+    assert!(!sentences(9_000, 9_000).contains("Not kept up"));
+    assert!(sentences(9_000, 8_000).contains("89 % of it answered"));
+}
