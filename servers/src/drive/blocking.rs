@@ -22,13 +22,15 @@ pub trait Watch {
 /// Buffers that a thread or process uses for one connection after the other.
 #[derive(Debug)]
 pub struct Buffers {
+    /// What was read. Its capacity is what is read at a time; it is not filled beforehand, so that a thread that serves small
+    /// requests touches one page of it.
     input: Vec<u8>,
     out: Output,
 }
 
 impl Default for Buffers {
     fn default() -> Self {
-        Self { input: vec![0; BUFFER], out: Output::new() }
+        Self { input: Vec::with_capacity(BUFFER), out: Output::new() }
     }
 }
 
@@ -39,9 +41,10 @@ pub fn serve<P: Protocol>(connection: OwnedFd, protocol: P, buffers: &mut Buffer
     // What the connection before could not send is nobody's.
     let unsent = buffers.out.len();
     buffers.out.advance(unsent as usize);
-    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0, end: 0 };
+    buffers.input.clear();
+    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0 };
     let how = talk.run(&watch);
-    part(connection.as_fd(), how, &mut buffers.input);
+    part(connection.as_fd(), how);
     drop(watch);
     drop(connection);
 }
@@ -63,9 +66,8 @@ struct Talk<'a, P> {
     fd: BorrowedFd<'a>,
     protocol: P,
     buffers: &'a mut Buffers,
-    /// The unconsumed input is `input[start..end]`.
+    /// The unconsumed input begins here.
     start: usize,
-    end: usize,
 }
 
 impl<P: Protocol> Talk<'_, P> {
@@ -89,13 +91,13 @@ impl<P: Protocol> Talk<'_, P> {
                     return match self.flush() {
                         Ok(()) if over => Ended::Over,
                         // What was not consumed shows that the peer is sending, whatever the service expected.
-                        Ok(()) if step == Step::Linger || self.start < self.end => Ended::Linger,
+                        Ok(()) if step == Step::Linger || self.has_input() => Ended::Linger,
                         Ok(()) => Ended::Close,
                         Err(_) => Ended::Over,
                     };
                 }
             }
-            if self.start < self.end && !self.buffers.out.is_full() {
+            if self.has_input() && !self.buffers.out.is_full() {
                 let consumed;
                 (consumed, step) = self.offer();
                 if consumed > 0 || step != Step::Read {
@@ -106,15 +108,15 @@ impl<P: Protocol> Talk<'_, P> {
             if self.flush().is_err() {
                 return Ended::Over;
             }
-            if was_full && self.start < self.end {
+            if was_full && self.has_input() {
                 continue;
             }
             if over {
-                step = self.protocol.on_eof(&self.buffers.input[self.start..self.end], &mut self.buffers.out);
+                step = self.protocol.on_eof(&self.buffers.input[self.start..], &mut self.buffers.out);
                 if step == Step::Read {
                     step = Step::Close;
                 }
-                self.start = self.end;
+                self.start = self.buffers.input.len();
                 continue;
             }
             match self.receive(watch) {
@@ -124,10 +126,14 @@ impl<P: Protocol> Talk<'_, P> {
         }
     }
 
+    fn has_input(&self) -> bool {
+        self.start < self.buffers.input.len()
+    }
+
     fn offer(&mut self) -> (usize, Step) {
         let Buffers { input, out } = &mut *self.buffers;
         out.set_base(self.start);
-        let (consumed, step) = self.protocol.on_input(&input[self.start..self.end], out);
+        let (consumed, step) = self.protocol.on_input(&input[self.start..], out);
         self.start += consumed;
         (consumed, step)
     }
@@ -148,29 +154,24 @@ impl<P: Protocol> Talk<'_, P> {
     /// Reads once; false at the end of input.
     fn receive(&mut self, watch: &impl Watch) -> io::Result<bool> {
         let input = &mut self.buffers.input;
-        if self.start == self.end {
-            (self.start, self.end) = (0, 0);
-        } else if self.start > 0 {
-            input.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
-        }
-        if self.end == input.len() {
+        // What was consumed makes room; mostly that is all of it, and nothing moves.
+        input.drain(..self.start);
+        self.start = 0;
+        if input.len() == input.capacity() {
             // A protocol leaves at most MAX_HEAD bytes; more would be read for ever.
             return Err(io::ErrorKind::InvalidData.into());
         }
-        if watch.idle(self.end == 0 && self.protocol.is_idle()) {
+        if watch.idle(input.is_empty() && self.protocol.is_idle()) {
             return Ok(false);
         }
         let received = loop {
-            match socket::recv(self.fd, &mut input[self.end..]) {
+            match socket::recv_more(self.fd, input) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
         watch.idle(false);
-        let n = received?;
-        self.end += n;
-        Ok(n > 0)
+        Ok(received? > 0)
     }
 }
 
@@ -194,7 +195,8 @@ pub(super) fn perform(work: Work) {
 }
 
 /// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what is in flight (RFC 9293, 3.6.1).
-fn part(fd: BorrowedFd<'_>, how: Ended, scrap: &mut [u8]) {
+fn part(fd: BorrowedFd<'_>, how: Ended) {
+    let mut scrap = [0; 4096];
     let linger = match how {
         Ended::Over => false,
         Ended::Abort => {
@@ -203,7 +205,7 @@ fn part(fd: BorrowedFd<'_>, how: Ended, scrap: &mut [u8]) {
             false
         }
         Ended::Linger => true,
-        Ended::Close => matches!(socket::recv_now(fd, scrap), Ok(n) if n > 0),
+        Ended::Close => matches!(socket::recv_now(fd, &mut scrap), Ok(n) if n > 0),
     };
     if linger && socket::shutdown(fd, Side::Write).is_ok() {
         let end = Instant::now() + LINGER;
@@ -212,7 +214,7 @@ fn part(fd: BorrowedFd<'_>, how: Ended, scrap: &mut [u8]) {
                 Ok(ready) if ready.contains(&true) => {}
                 _ => break,
             }
-            if !matches!(socket::recv_now(fd, scrap), Ok(n) if n > 0) {
+            if !matches!(socket::recv_now(fd, &mut scrap), Ok(n) if n > 0) {
                 break;
             }
         }

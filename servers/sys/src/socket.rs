@@ -112,6 +112,15 @@ pub fn recv(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(n)
 }
 
+/// Receives into the room that `buffer` has left, and appends; `Ok(0)` is the end of input, or no room.
+///
+/// # Errors
+/// As [`recv`].
+pub fn recv_more(fd: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<usize> {
+    let (_, n) = rustix::net::recv(fd, rustix::buffer::spare_capacity(buffer), RecvFlags::empty())?;
+    Ok(n)
+}
+
 /// As [`recv`], but never blocks, whatever the socket's mode.
 ///
 /// # Errors
