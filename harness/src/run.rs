@@ -18,6 +18,9 @@ use std::time::{Duration, Instant};
 /// What the conformance cases may take for one model.
 const CONFORM_BUDGET: Duration = Duration::from_secs(8);
 
+/// What they mostly take; for the time left.
+const CONFORM_TAKES: Duration = Duration::from_secs(6);
+
 /// What is asked of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -112,28 +115,30 @@ pub fn run(request: &Request, interrupt: &Interrupt) -> Result<Finished, RunErro
     let live: Vec<&Planned> = scenarios.iter().filter(|p| p.scenario.unsupported.is_none()).collect();
     let checks = if request.skip_conformance { Vec::new() } else { models_and_services(&live) };
     let order = order::interleaved(live.len(), plan.trials, start.seed);
-    let mut progress = Progress::new((checks.len() + order.len()) as u64);
+    let bench = Bench {
+        exe,
+        stand_in: None,
+        cpus: cpus.clone(),
+        warm_up: plan.warm_up.0,
+        duration: plan.duration.0,
+        run_id: start.id.clone(),
+    };
+    let expected = CONFORM_TAKES * checks.len() as u32
+        + order.iter().map(|(s, _)| bench.takes(live[*s])).sum::<Duration>();
+    let mut progress = Progress::new(checks.len() + order.len(), expected);
     for (model, service) in &checks {
         if interrupt.asked() {
             break;
         }
         progress.next(&format!("conformance of {model}"));
         run.conformance.push(
-            conform::check_model(&exe, model, *service, CONFORM_BUDGET).map_err(RunError::Conformance)?,
+            conform::check_model(&bench.exe, model, *service, CONFORM_BUDGET).map_err(RunError::Conformance)?,
         );
         output.write_run(&run)?;
-        progress.done();
+        progress.done(CONFORM_TAKES);
     }
     // The harness observes; it must not take time from the servers.
     sys::affinity::pin_self(&cpus.load).map_err(system("stay off the servers' processors"))?;
-    let bench = Bench {
-        exe,
-        stand_in: None,
-        cpus,
-        warm_up: plan.warm_up.0,
-        duration: plan.duration.0,
-        run_id: start.id.clone(),
-    };
     let records = trials(&bench, &live, &order, start.seed, &mut output, &mut progress, interrupt)?;
     progress.clear();
 
@@ -250,7 +255,7 @@ fn trials(
         let Some(record) = bench.run(planned, turn, interrupt)? else { break };
         output.add(&record)?;
         records.push(record);
-        progress.done();
+        progress.done(bench.takes(planned));
     }
     Ok(records)
 }

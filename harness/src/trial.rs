@@ -21,6 +21,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// What the generator may take beyond its window: connecting, late replies, writing.
 const LOAD_EXTRA: Duration = Duration::from_secs(15);
 
+/// What a trial mostly takes beside its windows: starting, settling, stopping, writing.
+const OVERHEAD: Duration = Duration::from_millis(150);
+
 /// What is the same for all trials of a run.
 #[derive(Clone, Debug)]
 pub struct Bench {
@@ -96,6 +99,12 @@ impl Bench {
             record.verdict.object(VerdictState::Suspect, "server and generator share a processor".to_owned());
         }
         Ok(Some(record))
+    }
+
+    /// How long a trial of this scenario is expected to take.
+    #[must_use]
+    pub fn takes(&self, planned: &Planned) -> Duration {
+        self.warm_up + self.window(planned) + OVERHEAD
     }
 
     fn window(&self, planned: &Planned) -> Duration {
