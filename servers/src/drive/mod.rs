@@ -3,8 +3,13 @@
 pub mod acceptor;
 pub mod blocking;
 pub mod conn;
+pub mod counters;
+pub mod gate;
+pub mod helpers;
+pub mod loops;
 pub mod reactor;
 pub mod roster;
+pub mod seats;
 pub mod tasks;
 
 use std::time::Duration;

@@ -27,7 +27,19 @@ macro_rules! each_model {
             #[test]
             fn select() { super::$name("select"); }
             #[test]
+            fn poll() { super::$name("poll"); }
+            #[test]
             fn epoll() { super::$name("epoll"); }
+            #[test]
+            fn epoll_edge() { super::$name("epoll-et"); }
+            #[test]
+            fn epoll_shared() { super::$name("epoll-shared"); }
+            #[test]
+            fn epoll_exclusive() { super::$name("epoll-exclusive"); }
+            #[test]
+            fn epoll_reuseport() { super::$name("epoll-reuseport"); }
+            #[test]
+            fn epoll_offload() { super::$name("epoll-offload"); }
             #[test]
             fn tasks() { super::$name("async"); }
         }
@@ -39,7 +51,20 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async"],
+        [
+            "iterative",
+            "fork",
+            "thread",
+            "select",
+            "poll",
+            "epoll",
+            "epoll-et",
+            "epoll-shared",
+            "epoll-exclusive",
+            "epoll-reuseport",
+            "epoll-offload",
+            "async"
+        ],
         "add the new model to each_model!"
     );
 }
