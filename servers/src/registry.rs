@@ -55,7 +55,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 12] = [
+pub static MODELS: [Entry; 14] = [
     entry!(iterative),
     entry!(fork),
     entry!(thread),
@@ -63,6 +63,8 @@ pub static MODELS: [Entry; 12] = [
     entry!(poll),
     entry!(epoll),
     entry!(epoll_edge),
+    entry!(epoll_oneshot),
+    entry!(epoll_reactors),
     entry!(epoll_shared),
     entry!(epoll_exclusive),
     entry!(epoll_reuseport, EachWorker),

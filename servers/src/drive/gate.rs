@@ -6,8 +6,8 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
-use sys::Poller;
 use sys::socket::{Accepted, accept};
+use sys::{Interest, Poller};
 
 /// A listener in a loop's poller.
 #[derive(Debug)]
@@ -49,6 +49,14 @@ impl Gate {
                 Accepted::Failed(error) => return Err(error),
             }
         }
+    }
+
+    /// Watches a one-shot listener for the next connection.
+    ///
+    /// # Errors
+    /// Those of the poller.
+    pub fn rearm(&self, poller: &mut impl Poller) -> io::Result<()> {
+        poller.modify(self.listener.as_fd(), self.key, Interest::READ)
     }
 
     /// When to [`resume`](Self::resume), if it backs off.

@@ -7,6 +7,8 @@ pub mod counters;
 pub mod gate;
 pub mod helpers;
 pub mod loops;
+pub mod oneshot;
+pub mod places;
 pub mod reactor;
 pub mod roster;
 pub mod seats;

@@ -4,6 +4,8 @@ pub mod epoll;
 pub mod epoll_edge;
 pub mod epoll_exclusive;
 pub mod epoll_offload;
+pub mod epoll_oneshot;
+pub mod epoll_reactors;
 pub mod epoll_reuseport;
 pub mod epoll_shared;
 pub mod fork;

@@ -22,6 +22,9 @@ pub struct Epoll {
     listener: EventFlags,
 }
 
+// SAFETY: only `batch` is not Send by itself, since an event's data may be a pointer; here it is a number, always (`new_u64`).
+unsafe impl Send for Epoll {}
+
 impl Epoll {
     /// Makes one, level-triggered.
     ///

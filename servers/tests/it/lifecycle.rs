@@ -93,7 +93,23 @@ fn children_die_with_the_server(model: &str) {
     assert!(rest.is_empty());
 }
 
+fn an_idle_server_is_not_woken(model: &str) {
+    let server = Server::start(model, "echo");
+    server.canary();
+    let mut idle = server.connect();
+    assert_eq!(exchange(&mut idle, b"x"), b"x");
+    let mut before = Vec::new();
+    eventually("it has gone to sleep", || {
+        let last = std::mem::replace(&mut before, server.threads());
+        (server.all_asleep() && last == before).then_some(())
+    });
+    // Not a wait for something: the time in which nothing may happen.
+    sys::clock::pause(Duration::from_millis(400));
+    assert_eq!(server.threads(), before);
+}
+
 each_model!(
+    an_idle_server_is_not_woken,
     term_ends_an_idle_server_at_once_and_well,
     term_lets_a_reply_in_flight_arrive,
     a_client_that_never_reads_does_not_outlast_the_grace,

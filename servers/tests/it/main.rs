@@ -12,6 +12,7 @@ mod fixture;
 mod lifecycle;
 mod limits;
 mod stream;
+mod topology;
 
 /// Runs a test body for every model, as a test of its own each.
 #[macro_export]
@@ -32,6 +33,10 @@ macro_rules! each_model {
             fn epoll() { super::$name("epoll"); }
             #[test]
             fn epoll_edge() { super::$name("epoll-et"); }
+            #[test]
+            fn epoll_oneshot() { super::$name("epoll-oneshot"); }
+            #[test]
+            fn epoll_reactors() { super::$name("epoll-reactors"); }
             #[test]
             fn epoll_shared() { super::$name("epoll-shared"); }
             #[test]
@@ -59,6 +64,8 @@ fn the_suite_covers_the_registry() {
             "poll",
             "epoll",
             "epoll-et",
+            "epoll-oneshot",
+            "epoll-reactors",
             "epoll-shared",
             "epoll-exclusive",
             "epoll-reuseport",

@@ -3,6 +3,8 @@
 
 pub(crate) mod socket;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use super::counters::{Counters, Tally};
 use super::gate::Gate;
