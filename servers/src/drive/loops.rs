@@ -189,3 +189,42 @@ pub fn run<S: Service, P: Poller + 'static>(
     counters.report(options.counters);
     served
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_that_panics_leaves_the_others_their_order_to_stop_and_is_told_of_at_the_end() {
+        let mut team = Team::new().unwrap();
+        team.start(|waiting| {
+            waiting.say();
+            std::panic::resume_unwind(Box::new("no message on standard error"));
+        })
+        .unwrap();
+        let stop = team.stop_bell();
+        team.start(move |waiting| {
+            waiting.say();
+            wait_readable(&[stop.as_fd()], None).map(|_| ())
+        })
+        .unwrap();
+        team.await_ready().unwrap();
+        wait_readable(&[team.ended_bell().as_fd()], None).unwrap();
+        assert!(!team.is_gone());
+        assert_eq!(team.end().unwrap_err().to_string(), "a loop panicked");
+        assert!(team.is_gone());
+    }
+
+    #[test]
+    fn a_loop_that_cannot_start_ends_the_others() {
+        let mut team = Team::new().unwrap();
+        let stop = team.stop_bell();
+        team.start(move |waiting| {
+            waiting.say();
+            wait_readable(&[stop.as_fd()], None).map(|_| ())
+        })
+        .unwrap();
+        team.start(|_| Err(io::Error::other("no descriptor"))).unwrap();
+        assert_eq!(team.await_ready().unwrap_err().to_string(), "no descriptor");
+    }
+}
