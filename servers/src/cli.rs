@@ -1,5 +1,6 @@
 //! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
 
+use crate::drive::seats::HandOff;
 use crate::endpoint::{Endpoint, Options};
 use crate::registry::{self, Entry};
 use crate::{MODELS, Support};
@@ -42,13 +43,19 @@ struct Args {
     /// Most child processes at a time, for models that make one a connection
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_children: u32,
+    /// How an acceptor chooses the event loop for a connection, for models that hand over
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
+    hand_off: HandOff,
+    /// Print one JSON line a worker on standard error at the end: what the tests of the models look at
+    #[arg(long, hide = true)]
+    counters: bool,
     /// Seconds that what is in flight may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     grace: f64,
 }
 
 fn models_help() -> String {
-    let lines = MODELS.iter().map(|entry| format!("  {:<10} {}", entry.model.name, entry.model.summary));
+    let lines = MODELS.iter().map(|entry| format!("  {:<16} {}", entry.model.name, entry.model.summary));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -81,10 +88,13 @@ fn command(args: Args) -> Result<(), Failure> {
         backlog: args.backlog,
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,
+        hand_off: args.hand_off,
+        counters: args.counters,
     };
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
-    let endpoint = Endpoint::bind(&url, options).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
+    let endpoint = Endpoint::bind(&url, options, entry.listeners)
+        .map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
     (entry.run)(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
 }

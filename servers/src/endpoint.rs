@@ -1,7 +1,8 @@
 //! What a model is given: a listening socket, options, and the ready line to print once it can serve. Not here: the models.
 
+use crate::drive::seats::HandOff;
 use std::io::{self, Write as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 use sys::Url;
 
@@ -16,6 +17,19 @@ pub struct Options {
     pub grace: Duration,
     /// Most child processes at a time, for models that make one a connection.
     pub max_children: usize,
+    /// How an acceptor chooses the loop for a connection.
+    pub hand_off: HandOff,
+    /// Print at the end what each worker did.
+    pub counters: bool,
+}
+
+/// How many listeners a model has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listeners {
+    /// One, shared where there are several workers.
+    One,
+    /// One a worker on the same port (SO_REUSEPORT): the kernel chooses by a hash of the addresses.
+    EachWorker,
 }
 
 /// A bound and listening socket.
@@ -23,6 +37,8 @@ pub struct Options {
 pub struct Endpoint {
     /// The listener; blocking.
     pub listener: OwnedFd,
+    /// The other workers' listeners, where each has one ([`Listeners::EachWorker`]).
+    pub siblings: Vec<OwnedFd>,
     /// Its address, with the port that the kernel gave.
     pub url: Url,
     /// Options.
@@ -34,23 +50,36 @@ impl Endpoint {
     ///
     /// # Errors
     /// Those of bind(2) and listen(2); Unsupported for a family without streams over IP.
-    pub fn bind(url: &Url, options: Options) -> io::Result<Self> {
+    pub fn bind(url: &Url, options: Options, listeners: Listeners) -> io::Result<Self> {
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
-        let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-        Ok(Self { listener, url: url.at(bound), options })
+        if listeners == Listeners::One {
+            let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
+            return Ok(Self { listener, siblings: Vec::new(), url: url.at(bound), options });
+        }
+        let mut group = sys::socket::listen_tcp_group(ip, options.backlog, options.workers)?.into_iter();
+        let (listener, bound) = group.next().ok_or(io::ErrorKind::InvalidInput)?;
+        let siblings = group.map(|(listener, _)| listener).collect();
+        Ok(Self { listener, siblings, url: url.at(bound), options })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.
     pub fn ready(&self) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "listening on {}", self.url).and_then(|()| out.flush());
+        announce(&self.url);
     }
 
-    /// Makes the listener non-blocking: an event loop must not hang in accept(2) when the client has gone (UNP 16.6).
+    /// Makes the listeners non-blocking: an event loop must not hang in accept(2) when the client has gone (UNP 16.6).
     ///
     /// # Errors
     /// Those of fcntl(2).
     pub fn set_nonblocking(&self) -> io::Result<()> {
-        sys::socket::set_nonblocking(std::os::fd::AsFd::as_fd(&self.listener))
+        std::iter::once(&self.listener)
+            .chain(&self.siblings)
+            .try_for_each(|listener| sys::socket::set_nonblocking(listener.as_fd()))
     }
+}
+
+/// Says that the server at `url` can serve: [`Endpoint::ready`] for a model that has taken its endpoint apart.
+pub fn announce(url: &Url) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on {url}").and_then(|()| out.flush());
 }

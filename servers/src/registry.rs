@@ -2,7 +2,7 @@
 //! Not here: the models.
 
 use crate::axes::{Axes, Capacity, Support};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Listeners};
 use crate::models;
 use service::{Kind, Work};
 use std::io;
@@ -30,14 +30,20 @@ pub struct Model {
 pub struct Entry {
     /// What it is.
     pub model: &'static Model,
+    /// How many listeners it is given.
+    pub listeners: Listeners,
     /// Runs it until it is told to stop.
     pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
 }
 
 macro_rules! entry {
     ($name:ident) => {
+        entry!($name, One)
+    };
+    ($name:ident, $listeners:ident) => {
         Entry {
             model: &models::$name::MODEL,
+            listeners: Listeners::$listeners,
             run: |kind, work, endpoint| match kind {
                 Kind::Greeting => models::$name::serve(service::greeting::Greeting { work }, endpoint),
                 Kind::Echo => models::$name::serve(service::echo::Echo { work }, endpoint),
@@ -49,8 +55,22 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 6] =
-    [entry!(iterative), entry!(fork), entry!(thread), entry!(select), entry!(epoll), entry!(tasks)];
+pub static MODELS: [Entry; 14] = [
+    entry!(iterative),
+    entry!(fork),
+    entry!(thread),
+    entry!(select),
+    entry!(poll),
+    entry!(epoll),
+    entry!(epoll_edge),
+    entry!(epoll_oneshot),
+    entry!(epoll_reactors),
+    entry!(epoll_shared),
+    entry!(epoll_exclusive),
+    entry!(epoll_reuseport, EachWorker),
+    entry!(epoll_offload),
+    entry!(tasks),
+];
 
 /// The model of that name.
 #[must_use]

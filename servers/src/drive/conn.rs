@@ -60,6 +60,8 @@ enum Phase {
     Talking,
     /// A handler sleeps until then.
     Sleeping(Instant),
+    /// A helper does the handler's work.
+    Working,
     /// The last words are being sent; then close, lingering or not.
     Leaving { linger: bool },
     /// FIN is sent; what still comes is dropped, until then at most.
@@ -78,6 +80,10 @@ pub struct Conn<P> {
     over: bool,
     /// The protocol has been told so.
     told: bool,
+    /// Work goes to helpers.
+    offload: bool,
+    /// Work that no helper has taken yet.
+    work: Option<Work>,
 }
 
 /// How far the sending came.
@@ -97,7 +103,19 @@ impl<P: Protocol> Conn<P> {
             phase: Phase::Talking,
             over: false,
             told: false,
+            offload: false,
+            work: None,
         }
+    }
+
+    /// As [`new`](Self::new), for a caller with helpers: after each call it asks for [`take_work`](Self::take_work).
+    pub fn offloading(protocol: P) -> Self {
+        Self { offload: true, ..Self::new(protocol) }
+    }
+
+    /// Work for a helper; [`on_done`](Self::on_done) says that it is done.
+    pub fn take_work(&mut self) -> Option<Work> {
+        self.work.take()
     }
 
     /// The first step: a server that speaks first does so here.
@@ -118,8 +136,8 @@ impl<P: Protocol> Conn<P> {
         match self.phase {
             Phase::Lingering(_) => self.drop_input(io, scratch),
             // An error while the handler sleeps: the reply can reach nobody. Waiting on would spin, the event stays.
-            Phase::Sleeping(_) if event.hang_up => Next::Done,
-            Phase::Sleeping(_) => self.next(Flush::All),
+            Phase::Sleeping(_) | Phase::Working if event.hang_up => Next::Done,
+            Phase::Sleeping(_) | Phase::Working => self.next(Flush::All),
             Phase::Leaving { .. } => self.go_on(io, Step::Read, &[]),
             Phase::Talking if !self.out.is_empty() => {
                 let held = std::mem::take(&mut self.held);
@@ -133,15 +151,22 @@ impl<P: Protocol> Conn<P> {
     /// The moment of [`Next::WaitUntil`] has come.
     pub fn on_time(&mut self, now: Instant, io: &mut impl Io) -> Next {
         match self.phase {
-            Phase::Sleeping(until) if now >= until => {
-                self.phase = Phase::Talking;
-                let step = self.protocol.on_work_done(&mut self.out);
-                let held = std::mem::take(&mut self.held);
-                self.go_on(io, step, &held)
-            }
+            Phase::Sleeping(until) if now >= until => self.reply(io),
             Phase::Lingering(until) if now >= until => Next::Done,
             _ => self.next(if self.out.is_empty() { Flush::All } else { Flush::Blocked }),
         }
+    }
+
+    /// A helper has done the work.
+    pub fn on_done(&mut self, io: &mut impl Io) -> Next {
+        if self.phase == Phase::Working { self.reply(io) } else { self.next(Flush::All) }
+    }
+
+    fn reply(&mut self, io: &mut impl Io) -> Next {
+        self.phase = Phase::Talking;
+        let step = self.protocol.on_work_done(&mut self.out);
+        let held = std::mem::take(&mut self.held);
+        self.go_on(io, step, &held)
     }
 
     fn read(&mut self, io: &mut impl Io, scratch: &mut [u8]) -> Next {
@@ -182,6 +207,14 @@ impl<P: Protocol> Conn<P> {
         loop {
             match step {
                 Step::Read => {}
+                Step::Work(work) if self.offload => {
+                    if self.flush(io, input).is_err() {
+                        return Next::Done;
+                    }
+                    self.phase = Phase::Working;
+                    self.work = Some(work);
+                    return self.next(Flush::All);
+                }
                 Step::Work(Work::Spin(time)) => {
                     // What was asked before does not wait for this work; an error shows at the next write.
                     let _ = self.flush(io, input);
@@ -298,6 +331,7 @@ impl<P: Protocol> Conn<P> {
     fn next(&self, flush: Flush) -> Next {
         match self.phase {
             Phase::Sleeping(until) => Next::WaitUntil(Interest::NONE, until),
+            Phase::Working => Next::Wait(Interest::NONE),
             Phase::Lingering(until) => Next::WaitUntil(Interest::READ, until),
             _ if flush == Flush::Blocked => Next::Wait(Interest::WRITE),
             _ => Next::Wait(Interest::READ),

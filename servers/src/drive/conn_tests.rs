@@ -183,3 +183,24 @@ fn a_waiting_connection_owns_no_buffer_and_is_idle() {
     assert_eq!(conn.on_event(event(Interest::READ), &mut io, &mut [0; 100]), Next::Wait(Interest::READ));
     assert!(conn.is_idle() && conn.held.capacity() == 0);
 }
+
+#[test]
+fn work_for_a_helper_is_given_out_once_and_nothing_is_said_before_it_is_done() {
+    let mut io = Script::new(b"2\n3 spin=5s\n", 100, 100);
+    io.ends = false;
+    let mut conn = Conn::offloading(service::sized::SizedService { work: None }.open());
+    let mut scratch = [0; 100];
+    let _ = conn.on_open(&mut io);
+    assert_eq!(conn.on_event(event(Interest::READ), &mut io, &mut scratch), Next::Wait(Interest::NONE));
+    assert_eq!(conn.take_work(), Some(Work::Spin(Duration::from_secs(5))));
+    assert_eq!(conn.take_work(), None);
+    assert!(io.output.len() == 2 && !conn.is_idle(), "what was asked before is answered before");
+    assert_eq!(conn.on_event(event(Interest::NONE), &mut io, &mut scratch), Next::Wait(Interest::NONE));
+    io.blocked = false;
+    assert_eq!(conn.on_done(&mut io), Next::Wait(Interest::READ));
+    assert!(io.output.len() == 5 && conn.is_idle());
+    let broken = Event { key: 0, read: true, write: true, hang_up: true };
+    io.input.extend_from_slice(b"1 sleep=5s\n");
+    let _ = conn.on_event(event(Interest::READ), &mut io, &mut scratch);
+    assert_eq!(conn.on_event(broken, &mut io, &mut scratch), Next::Done);
+}

@@ -3,8 +3,15 @@
 pub mod acceptor;
 pub mod blocking;
 pub mod conn;
+pub mod counters;
+pub mod gate;
+pub mod helpers;
+pub mod loops;
+pub mod oneshot;
+pub mod places;
 pub mod reactor;
 pub mod roster;
+pub mod seats;
 pub mod tasks;
 
 use std::time::Duration;

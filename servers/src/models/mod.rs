@@ -1,8 +1,16 @@
 //! One model a file. A model states its axes and joins a way of accepting to a driver; a line in the registry makes it known.
 
 pub mod epoll;
+pub mod epoll_edge;
+pub mod epoll_exclusive;
+pub mod epoll_offload;
+pub mod epoll_oneshot;
+pub mod epoll_reactors;
+pub mod epoll_reuseport;
+pub mod epoll_shared;
 pub mod fork;
 pub mod iterative;
+pub mod poll;
 pub mod select;
 pub mod tasks;
 pub mod thread;

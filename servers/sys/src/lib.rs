@@ -10,9 +10,12 @@
 pub mod addr;
 pub mod affinity;
 pub mod alloc;
+pub mod bell;
 pub mod clock;
 pub mod epoll;
 pub mod errno;
+pub mod inbox;
+pub mod poll;
 pub mod poller;
 pub mod process;
 pub mod select;
@@ -23,4 +26,5 @@ pub mod stop;
 pub mod terminal;
 
 pub use addr::{Address, BadUrl, Family, Url};
+pub use bell::Bell;
 pub use poller::{Event, Interest, Poller};

@@ -1,7 +1,7 @@
 //! What a readiness mechanism must supply, and nothing more (after redis' `ae`). Not here: any one mechanism.
 
 use std::io;
-use std::os::fd::{BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// What a descriptor is watched for.
@@ -35,13 +35,30 @@ pub struct Event {
     pub hang_up: bool,
 }
 
-/// A level-triggered readiness mechanism.
+/// A readiness mechanism; level-triggered unless it says [`EDGE`](Self::EDGE).
 pub trait Poller {
+    /// Readiness is told once, when it begins: the caller remembers it, and drains. What is watched for is fixed by
+    /// [`add`](Self::add), and [`modify`](Self::modify) does nothing.
+    const EDGE: bool = false;
+
     /// Starts to watch `fd`. The caller removes it before it closes it.
     ///
     /// # Errors
     /// ENOSPC, ENOMEM; EMFILE-like when [`limit`](Self::limit) is passed.
     fn add(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()>;
+
+    /// Starts to watch a listener for connections, level-triggered in every mechanism. [`remove`](Self::remove) ends it.
+    ///
+    /// # Errors
+    /// As [`add`](Self::add).
+    fn add_listener(&mut self, fd: BorrowedFd<'_>, key: u64) -> io::Result<()> {
+        self.add(fd, key, Interest::READ)
+    }
+
+    /// Takes a connection that another thread has handed over. It is watched already, for nothing: [`modify`](Self::modify) it.
+    fn take_arrival(&mut self) -> Option<OwnedFd> {
+        None
+    }
 
     /// Watches a descriptor that is already watched for something else.
     ///

@@ -41,6 +41,10 @@ impl Server {
         args.extend_from_slice(more);
         let mut command = command(&args);
         command.stderr(Stdio::inherit());
+        Self::spawn(command, begin)
+    }
+
+    fn spawn(mut command: Command, begin: &Begin) -> Self {
         sys::spawn::prepare(&mut command, begin);
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -53,6 +57,41 @@ impl Server {
             .parse()
             .unwrap();
         Self { child, address, _stdout: Some(stdout) }
+    }
+
+    /// As [`start`](Self::start), and what it says on standard error is kept for [`stop_and_read`](Self::stop_and_read).
+    pub(crate) fn with_stderr(model: &str, service: &str, more: &[&str]) -> Self {
+        let mut args = vec![model, "--listen", "tcp://127.0.0.1:0", "--service", service];
+        args.extend_from_slice(more);
+        Self::spawn(command(&args), &Begin::default())
+    }
+
+    /// SIGTERM, then its status and what it said.
+    pub(crate) fn stop_and_read(&mut self) -> (ExitStatus, String) {
+        let (status, _) = self.stop();
+        let mut text = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        (status, text)
+    }
+
+    /// The state letter and the context switches of each of its threads.
+    pub(crate) fn threads(&self) -> Vec<(char, u64)> {
+        let mut threads = Vec::new();
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten() {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+            let field = |name: &str| {
+                status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default()
+            };
+            let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+                .map(|name| field(name).parse().unwrap_or(0_u64));
+            threads.push((field("State:").chars().next().unwrap_or('?'), switches.iter().sum()));
+        }
+        threads
+    }
+
+    /// True when each of its threads waits.
+    pub(crate) fn all_asleep(&self) -> bool {
+        self.threads().iter().all(|(state, _)| *state == 'S')
     }
 
     pub(crate) fn close_stdout(&mut self) {

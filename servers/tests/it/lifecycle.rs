@@ -28,6 +28,19 @@ fn term_lets_a_reply_in_flight_arrive(model: &str) {
     assert_eq!(server.ended().0.code(), Some(0));
 }
 
+fn term_lets_handler_work_finish(model: &str) {
+    for work in ["sleep", "spin"] {
+        let mut server = Server::start(model, "sized");
+        let mut stream = server.connect();
+        // In one segment: once the first is answered, the second has been read.
+        stream.write_all(format!("1\n3 {work}=150ms\n").as_bytes()).unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+        server.signal(sys::process::SIGTERM);
+        assert_eq!(read_to_end(&mut stream).len(), 3, "{work}");
+        assert_eq!(server.ended().0.code(), Some(0));
+    }
+}
+
 fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
     let mut server = Server::with(model, "sized", &["--grace", "0.2"], &Begin::default());
     let mut stream = server.connect();
@@ -93,9 +106,25 @@ fn children_die_with_the_server(model: &str) {
     assert!(rest.is_empty());
 }
 
+fn an_idle_server_is_not_woken(model: &str) {
+    let server = Server::start(model, "echo");
+    server.canary();
+    let mut idle = server.connect();
+    assert_eq!(exchange(&mut idle, b"x"), b"x");
+    // What was asked may still be going on (deferred softirqs), so it may take more than one look; a server that polls never has it.
+    eventually("nothing happens for 0.6 s", || {
+        let before = server.threads();
+        // Not a wait for something: the time in which nothing may happen.
+        sys::clock::pause(Duration::from_millis(600));
+        (server.threads() == before).then_some(())
+    });
+}
+
 each_model!(
+    an_idle_server_is_not_woken,
     term_ends_an_idle_server_at_once_and_well,
     term_lets_a_reply_in_flight_arrive,
+    term_lets_handler_work_finish,
     a_client_that_never_reads_does_not_outlast_the_grace,
     the_port_can_be_used_again_at_once,
     churn_with_aborts_leaves_nothing_behind,

@@ -12,6 +12,7 @@ mod fixture;
 mod lifecycle;
 mod limits;
 mod stream;
+mod topology;
 
 /// Runs a test body for every model, as a test of its own each.
 #[macro_export]
@@ -27,7 +28,23 @@ macro_rules! each_model {
             #[test]
             fn select() { super::$name("select"); }
             #[test]
+            fn poll() { super::$name("poll"); }
+            #[test]
             fn epoll() { super::$name("epoll"); }
+            #[test]
+            fn epoll_edge() { super::$name("epoll-et"); }
+            #[test]
+            fn epoll_oneshot() { super::$name("epoll-oneshot"); }
+            #[test]
+            fn epoll_reactors() { super::$name("epoll-reactors"); }
+            #[test]
+            fn epoll_shared() { super::$name("epoll-shared"); }
+            #[test]
+            fn epoll_exclusive() { super::$name("epoll-exclusive"); }
+            #[test]
+            fn epoll_reuseport() { super::$name("epoll-reuseport"); }
+            #[test]
+            fn epoll_offload() { super::$name("epoll-offload"); }
             #[test]
             fn tasks() { super::$name("async"); }
         }
@@ -39,7 +56,22 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async"],
+        [
+            "iterative",
+            "fork",
+            "thread",
+            "select",
+            "poll",
+            "epoll",
+            "epoll-et",
+            "epoll-oneshot",
+            "epoll-reactors",
+            "epoll-shared",
+            "epoll-exclusive",
+            "epoll-reuseport",
+            "epoll-offload",
+            "async"
+        ],
         "add the new model to each_model!"
     );
 }

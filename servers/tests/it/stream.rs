@@ -5,6 +5,7 @@ use crate::fixture::{Server, eventually, exchange, payload, read_to_end};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
+use sys::spawn::Begin;
 
 fn echo_is_exact_at_every_size(model: &str) {
     let server = Server::start(model, "echo");
@@ -160,3 +161,23 @@ each_model!(
     the_greeting_comes_unasked_and_the_server_closes,
     handler_work_is_done_and_holds_up_nobody_else,
 );
+
+#[test]
+fn work_that_spins_does_not_stop_the_loop_where_helpers_do_it() {
+    let server = Server::with("epoll-offload", "sized", &["--workers", "1"], &Begin::default());
+    let mut slow = server.connect();
+    let start = std::time::Instant::now();
+    slow.write_all(b"3 spin=300ms\n").unwrap();
+    for _ in 0..3 {
+        let mut quick = server.connect();
+        quick.write_all(b"1\n").unwrap();
+        quick.read_exact(&mut [0; 1]).unwrap();
+    }
+    slow.set_nonblocking(true).unwrap();
+    let early = slow.read(&mut [0; 1]).is_err();
+    // Only where the machine was fast enough to tell.
+    assert!(early || start.elapsed() >= std::time::Duration::from_millis(300));
+    slow.set_nonblocking(false).unwrap();
+    slow.read_exact(&mut [0; 3]).unwrap();
+    assert!(start.elapsed() >= std::time::Duration::from_millis(300));
+}

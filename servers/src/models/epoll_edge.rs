@@ -1,0 +1,33 @@
+//! `epoll-et`: one loop that is told of each readiness once and drains. Not here: the loop, its budget and its ready list (see
+//! `drive::reactor`).
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::reactor;
+use crate::{Endpoint, Model};
+use service::Service;
+use std::io;
+use sys::epoll::EpollEdge;
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "epoll-et",
+    summary: "one event loop over edge-triggered epoll: one epoll_ctl a connection, drained under a budget",
+    origin: "Linux 2.6; nginx, ngx_epoll_module.c",
+    axes: Axes {
+        accept: "one acceptor, in the loop",
+        isolation: "none",
+        lifetime: "one worker for all connections",
+        multiplexing: "epoll, edge-triggered",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    reactor::run(service, endpoint, EpollEdge::new()?)
+}

@@ -1,0 +1,33 @@
+//! `epoll-exclusive`: a loop a worker, all of them watching the one listener, of which the kernel wakes one. Not here: the loops (see
+//! `drive::loops`).
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::loops;
+use crate::{Endpoint, Model};
+use service::Service;
+use std::io;
+use sys::epoll::Epoll;
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "epoll-exclusive",
+    summary: "N event loops that watch one listener, one of them woken for each connection: no herd, and no balance either",
+    origin: "Linux 4.5, EPOLLEXCLUSIVE; nginx",
+    axes: Axes {
+        accept: "shared listener in N epolls, EPOLLEXCLUSIVE: always the same one that waits is woken first",
+        isolation: "thread",
+        lifetime: "static pool",
+        multiplexing: "epoll, level-triggered",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    loops::run(service, endpoint, Epoll::exclusive)
+}

@@ -1,0 +1,57 @@
+//! `epoll-oneshot`: one epoll instance, several threads, each event to one of them. Not here: the threads' work (see
+//! `drive::oneshot`).
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::counters::Counters;
+use crate::drive::loops::Team;
+use crate::drive::oneshot::{BATCH, Shared, Worker};
+use crate::endpoint::announce;
+use crate::{Endpoint, Model};
+use service::Service;
+use std::io;
+use std::sync::Arc;
+use sys::epoll::Epoll;
+use sys::signal::Signals;
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "epoll-oneshot",
+    summary: "N threads share one epoll: any of them serves any connection, at an epoll_ctl for each event",
+    origin: "Linux 2.6.2, EPOLLONESHOT; the pollers of thread-pool runtimes",
+    axes: Axes {
+        accept: "shared listener in the shared epoll, one thread at a time",
+        isolation: "thread",
+        lifetime: "static pool",
+        multiplexing: "one epoll for all, level-triggered, one-shot",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    endpoint.set_nonblocking()?;
+    let signals = Signals::new(false)?;
+    let Endpoint { listener, url, options, .. } = endpoint;
+    let counters = Counters::new(options.workers);
+    let mut team = Team::new()?;
+    let mut epoll = Epoll::oneshot(BATCH)?;
+    let shared = Shared::new(service, listener, team.stop_bell(), options.grace, &mut epoll)?;
+    let shared = Arc::new(shared);
+    for worker in 0..options.workers {
+        let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share(), counters.tally(worker)));
+        team.start(move |waiting| {
+            waiting.say();
+            worker.serve(&shared)
+        })?;
+    }
+    team.await_ready()?;
+    announce(&url);
+    let served = team.supervise(&signals);
+    counters.report(options.counters);
+    served
+}

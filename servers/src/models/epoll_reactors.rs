@@ -1,0 +1,147 @@
+//! `epoll-reactors`: an acceptor that hands connections to event loops. Not here: the loops (see `drive::reactor`), the choice
+//! among them (see `drive::seats`) and the way there (see `sys::inbox`).
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::counters::Counters;
+use crate::drive::gate::Gate;
+use crate::drive::loops::Team;
+use crate::drive::reactor::{Parts, Reactor, Stop};
+use crate::drive::seats::{Chooser, HandOff, Seat};
+use crate::endpoint::announce;
+use crate::{Endpoint, Model};
+use service::Service;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+use sys::epoll::Epoll;
+use sys::inbox::{Door, Inbox};
+use sys::signal::{Received, Signals};
+use sys::{Interest, Poller as _};
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "epoll-reactors",
+    summary: "an acceptor and N event loops: balance by policy, at a hand-over for each connection",
+    origin: "Schmidt's Reactor, main and sub; muduo, netty; haproxy's listener queues",
+    axes: Axes {
+        accept: "one acceptor, hands over by epoll_ctl: in turn, to the least loaded, or to the better of two",
+        isolation: "thread",
+        lifetime: "static pool",
+        multiplexing: "epoll, level-triggered",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+const LISTENER: u64 = 0;
+const SIGNALS: u64 = 1;
+const ENDED: u64 = 2;
+
+/// Marks a loop's seat as empty when it ends, also by a panic: the acceptor passes it over. What was on its way to it then is lost.
+struct Vacate(Arc<Seat>);
+
+impl Drop for Vacate {
+    fn drop(&mut self) {
+        self.0.vacate();
+    }
+}
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    endpoint.set_nonblocking()?;
+    let signals = Signals::new(false)?;
+    let Endpoint { listener, url, options, .. } = endpoint;
+    let counters = Counters::new(options.workers);
+    let seats: Vec<Arc<Seat>> = (0..options.workers).map(|_| Arc::default()).collect();
+    let mut team = Team::new()?;
+    let mut doors = Vec::with_capacity(options.workers);
+    for (worker, seat) in seats.iter().enumerate() {
+        let inbox = Inbox::new()?;
+        doors.push(inbox.door());
+        let parts = Parts {
+            listener: None,
+            stop: Stop::Bell(team.stop_bell()),
+            grace: options.grace,
+            tally: counters.tally(worker),
+            helpers: None,
+            seat: Some(Arc::clone(seat)),
+        };
+        let (service, seat) = (service.clone(), Arc::clone(seat));
+        team.start(move |waiting| {
+            let _vacate = Vacate(seat);
+            let reactor = Reactor::new(service, inbox, parts)?;
+            waiting.say();
+            reactor.serve()
+        })?;
+    }
+    team.await_ready()?;
+    let mut acceptor = Acceptor::new(listener, doors, options.hand_off, seats)?;
+    acceptor.epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
+    acceptor.epoll.add(team.ended_bell().as_fd(), ENDED, Interest::READ)?;
+    announce(&url);
+    let accepted = acceptor.run(&signals, &team);
+    let served = accepted.and(team.end());
+    counters.report(options.counters);
+    served
+}
+
+/// The main thread: it accepts, and has the signals.
+struct Acceptor {
+    epoll: Epoll,
+    gate: Gate,
+    doors: Vec<Door>,
+    chooser: Chooser,
+    seats: Vec<Arc<Seat>>,
+}
+
+impl Acceptor {
+    fn new(listener: OwnedFd, doors: Vec<Door>, policy: HandOff, seats: Vec<Arc<Seat>>) -> io::Result<Self> {
+        let mut epoll = Epoll::new()?;
+        let gate = Gate::open(Arc::new(listener), LISTENER, &mut epoll)?;
+        Ok(Self { epoll, gate, doors, chooser: Chooser::new(policy, seats.clone()), seats })
+    }
+
+    /// Accepts until it is told to stop or nobody is left to hand over to; hands over what is queued.
+    fn run(mut self, signals: &Signals, team: &Team) -> io::Result<()> {
+        let mut events = Vec::with_capacity(4);
+        let mut stop = false;
+        while !stop {
+            let timeout = self.gate.resume_at().map(|at| at.saturating_duration_since(Instant::now()));
+            self.epoll.wait(&mut events, timeout)?;
+            for event in &events {
+                match event.key {
+                    LISTENER => self.accept()?,
+                    SIGNALS => {
+                        while let Some(signal) = signals.next()? {
+                            stop |= signal == Received::Stop;
+                        }
+                    }
+                    _ => {
+                        team.ended_bell().hush()?;
+                        stop |= team.is_gone();
+                    }
+                }
+            }
+            self.gate.resume(Instant::now(), &mut self.epoll)?;
+        }
+        self.accept()?;
+        self.gate.close(&mut self.epoll)
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        while let Some(connection) = self.gate.next(&mut self.epoll)? {
+            // With no loop left the client sees a close, and the server is about to end.
+            let Some(at) = self.chooser.choose() else { continue };
+            self.seats[at].enter();
+            if self.doors[at].hand_over(connection).is_err() {
+                self.seats[at].leave();
+            }
+        }
+        Ok(())
+    }
+}
