@@ -16,6 +16,8 @@ pub struct Options {
     pub grace: Duration,
     /// Most child processes at a time, for models that make one a connection.
     pub max_children: usize,
+    /// Receive buffers that all connections share, for models that have a ring of them; a power of two.
+    pub buffers: u16,
 }
 
 /// A bound and listening socket.

@@ -32,10 +32,15 @@ pub struct Entry {
     pub model: &'static Model,
     /// Runs it until it is told to stop.
     pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+    /// Whether it can run on this machine, found out by trying; else why not. Most can anywhere.
+    pub probe: fn() -> Result<(), String>,
 }
 
 macro_rules! entry {
     ($name:ident) => {
+        entry!($name, || Ok(()))
+    };
+    ($name:ident, $probe:expr) => {
         Entry {
             model: &models::$name::MODEL,
             run: |kind, work, endpoint| match kind {
@@ -44,13 +49,22 @@ macro_rules! entry {
                 Kind::Sized => models::$name::serve(service::sized::SizedService { work }, endpoint),
                 Kind::Http => models::$name::serve(service::http::Http { work }, endpoint),
             },
+            probe: $probe,
         }
     };
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 6] =
-    [entry!(iterative), entry!(fork), entry!(thread), entry!(select), entry!(epoll), entry!(tasks)];
+pub static MODELS: [Entry; 8] = [
+    entry!(iterative),
+    entry!(fork),
+    entry!(thread),
+    entry!(select),
+    entry!(epoll),
+    entry!(tasks),
+    entry!(uring, sys::uring::probe),
+    entry!(uring_multishot, sys::uring::probe),
+];
 
 /// The model of that name.
 #[must_use]

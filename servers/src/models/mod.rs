@@ -6,3 +6,5 @@ pub mod iterative;
 pub mod select;
 pub mod tasks;
 pub mod thread;
+pub mod uring;
+pub mod uring_multishot;

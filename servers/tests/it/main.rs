@@ -30,8 +30,20 @@ macro_rules! each_model {
             fn epoll() { super::$name("epoll"); }
             #[test]
             fn tasks() { super::$name("async"); }
+            #[test]
+            fn uring() { $crate::where_it_runs("uring", super::$name); }
+            #[test]
+            fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
         }
     )* };
+}
+
+/// Runs a test of a model that does not run on every machine; where it does not, says so and why.
+pub(crate) fn where_it_runs(model: &str, test: fn(&str)) {
+    match (servers::model(model).unwrap().probe)() {
+        Ok(()) => test(model),
+        Err(reason) => fixture::aloud(&format!("SKIPPED: {model}: {reason}")),
+    }
 }
 
 #[test]
@@ -39,7 +51,7 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async"],
+        ["iterative", "fork", "thread", "select", "epoll", "async", "uring", "uring-multishot"],
         "add the new model to each_model!"
     );
 }
