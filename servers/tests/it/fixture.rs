@@ -27,6 +27,13 @@ pub(crate) fn run(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
+/// As [`run`], begun otherwise.
+pub(crate) fn run_with(args: &[&str], begin: &Begin) -> Output {
+    let mut command = command(args);
+    sys::spawn::prepare(&mut command, begin);
+    command.output().unwrap()
+}
+
 impl Server {
     pub(crate) fn start(model: &str, service: &str) -> Self {
         Self::with(model, service, &[], &Begin::default())

@@ -12,6 +12,7 @@ mod fixture;
 mod lifecycle;
 mod limits;
 mod stream;
+mod uring;
 
 /// Runs a test body for every model, as a test of its own each.
 #[macro_export]

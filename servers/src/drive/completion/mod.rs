@@ -90,7 +90,9 @@ impl<S: Service> Server<S> {
         self.shared.ring.poll_readable(signals.as_fd(), SIGNALS)?;
         self.start_accept()?;
         while !self.is_done() {
-            self.shared.ring.wait()?;
+            // Those who still wait for a buffer that is there get it in the next turn, and that is not to be slept through.
+            let block = self.shared.starved.is_empty() || self.shared.ring.available() == 0;
+            self.shared.ring.wait(block)?;
             while let Some(done) = self.shared.ring.completed() {
                 match done.key {
                     LISTENER => self.on_accept(done)?,
@@ -186,13 +188,16 @@ impl<S: Service> Server<S> {
         Ok(())
     }
 
-    /// As many of those that found no buffer as there are buffers now. A buffer goes back when its bytes were looked at or sent, which
-    /// is in a turn of this loop; so nobody waits longer than the others' turns take.
+    /// As many of those that found no buffer as there are buffers now: more would only end with ENOBUFS again. A buffer goes back when
+    /// its bytes were looked at or sent, which is within a turn of this loop; so nobody waits longer than the others' turns take.
     fn feed(&mut self) -> io::Result<()> {
-        for _ in 0..self.shared.ring.available() {
-            let Some(key) = self.shared.starved.pop_front() else { break };
+        let mut room = self.shared.ring.available();
+        while room > 0
+            && let Some(key) = self.shared.starved.pop_front()
+        {
             if let Some(index) = self.find(key) {
                 self.links[index].link.feed(&mut self.shared)?;
+                room -= 1;
             }
         }
         Ok(())

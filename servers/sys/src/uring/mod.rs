@@ -12,7 +12,7 @@ mod tests;
 
 use buffers::Buffers;
 pub use buffers::Provided;
-use io_uring::{IoUring, cqueue, squeue, types};
+use io_uring::{EnterFlags, IoUring, cqueue, squeue, types};
 pub use outgoing::{Chunk, Gather, Outgoing, PIECES};
 pub use probe::probe;
 use slab::Slab;
@@ -159,13 +159,18 @@ impl Ring {
         Err(io::Error::from_raw_os_error(libc::EAGAIN))
     }
 
-    /// Hands over what was asked for, and waits for a completion. A signal ends the wait early.
+    /// Hands over what was asked for, has the kernel do what can be done (DEFER_TASKRUN: it does so in this call only), and waits for
+    /// a completion where `block` is set. A signal ends the wait early.
     ///
     /// # Errors
     /// Those of io_uring_enter(2); one of our own when completions were lost.
-    pub fn wait(&mut self) -> io::Result<()> {
-        let want = usize::from(self.early.is_empty());
-        match self.ring.submit_and_wait(want) {
+    pub fn wait(&mut self, block: bool) -> io::Result<()> {
+        let want = usize::from(block && self.early.is_empty());
+        let entries = self.ring.submission().len() as u32;
+        let (want, flags) = (want as u32, EnterFlags::GETEVENTS.bits());
+        // SAFETY: as many entries are in the queue (each as in `push`), and no argument is passed.
+        let entered = unsafe { self.ring.submitter().enter::<libc::sigset_t>(entries, want, flags, None) };
+        match entered {
             Ok(_) => {}
             // The caller takes what is there, which makes room, and comes again.
             Err(error) if may_pass(&error) => {}

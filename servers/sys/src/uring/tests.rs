@@ -30,7 +30,7 @@ fn next(ring: &mut Ring) -> Completion {
         if let Some(done) = ring.completed() {
             return done;
         }
-        ring.wait().unwrap();
+        ring.wait(true).unwrap();
     }
 }
 

@@ -1,0 +1,212 @@
+//! What completions can get wrong that readiness cannot: buffers that run out, sends that overtake each other, kernels that forbid it.
+//! Not here: what all models must do.
+
+use crate::fixture::{Server, eventually, exchange, payload, read_to_end, run_with};
+use crate::where_it_runs;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+use sys::spawn::Begin;
+
+/// What client `i` of a test sends: no two send the same.
+fn message(i: usize, len: usize) -> Vec<u8> {
+    payload(len + i)[i..].to_vec()
+}
+
+fn halted(server: &Server, what: impl FnOnce()) {
+    server.signal(sys::process::SIGSTOP);
+    what();
+    server.signal(sys::process::SIGCONT);
+}
+
+fn more_active_clients_than_buffers_are_all_served(model: &str) {
+    let server = Server::with(model, "echo", &["--buffers", "4"], &Begin::default());
+    let mut clients: Vec<TcpStream> = (0..96).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        assert_eq!(exchange(client, b"x"), b"x");
+    }
+    for round in 0..3 {
+        // All of it is there when the server looks: 48 times 50,000 bytes for 4 buffers of 16 KiB.
+        halted(&server, || {
+            for (i, client) in clients.iter_mut().enumerate().skip(round % 2).step_by(2) {
+                client.write_all(&message(i, 50_000)).unwrap();
+            }
+        });
+        for (i, client) in clients.iter_mut().enumerate().skip(round % 2).step_by(2) {
+            let mut back = vec![0; 50_000];
+            client.read_exact(&mut back).unwrap();
+            assert!(back == message(i, 50_000), "round {round}, client {i}");
+        }
+    }
+}
+
+/// Those who have nothing to say are asked too when they come while there is no buffer; they must not stand in the way of the others.
+fn silent_clients_do_not_starve_those_who_came_behind_them(model: &str) {
+    let server = Server::with(model, "echo", &["--buffers", "2"], &Begin::default());
+    let mut clients: Vec<TcpStream> = Vec::new();
+    halted(&server, || {
+        for i in 0..60 {
+            let mut client = server.connect();
+            if i % 20 < 3 || i >= 55 {
+                client.write_all(&message(i, 100_000)).unwrap();
+            }
+            clients.push(client);
+        }
+    });
+    for (i, client) in clients.iter_mut().enumerate() {
+        if i % 20 < 3 || i >= 55 {
+            let mut back = vec![0; 100_000];
+            client.read_exact(&mut back).unwrap();
+            assert!(back == message(i, 100_000), "{i}");
+        }
+    }
+    for client in &mut clients {
+        assert_eq!(exchange(client, b"at last"), b"at last");
+    }
+}
+
+/// Peers that do not read, more of them than there are buffers: their replies wait in copies, and the others are served.
+fn slow_readers_keep_no_buffer_from_the_others(model: &str) {
+    let server = Server::with(model, "echo", &["--buffers", "4"], &Begin::default());
+    let mut slow: Vec<_> = (0..8).map(|_| server.connect()).collect();
+    let bytes = payload(64 * 1024);
+    let mut sent = vec![0; slow.len()];
+    for (stream, sent) in slow.iter_mut().zip(&mut sent) {
+        stream.set_nonblocking(true).unwrap();
+        // Until nothing has gone for a while: then the server holds what it will hold.
+        let mut still = 0;
+        while still < 20 {
+            match stream.write(&bytes[*sent % bytes.len()..]) {
+                Ok(n) => (*sent, still) = (*sent + n, 0),
+                Err(_) => {
+                    still += 1;
+                    sys::clock::pause(Duration::from_millis(2));
+                }
+            }
+        }
+        stream.set_nonblocking(false).unwrap();
+    }
+    for _ in 0..8 {
+        server.canary();
+    }
+    let (stream, sent) = (&mut slow[3], sent[3]);
+    stream.shutdown(Shutdown::Write).unwrap();
+    let back = read_to_end(stream);
+    assert_eq!(back.len(), sent);
+    assert!(back.chunks(bytes.len()).all(|chunk| chunk == &bytes[..chunk.len()]));
+}
+
+fn a_slow_reader_gets_pipelined_replies_in_their_order(model: &str) {
+    let server = Server::start(model, "sized");
+    let mut stream = server.connect();
+    let sizes: Vec<usize> = (0..400).map(|i| (i * 7_919) % 60_000).collect();
+    let requests: String = sizes.iter().map(|size| format!("{size}\n")).collect();
+    stream.write_all(requests.as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut last = 0;
+    eventually("the receive buffer stays full", || {
+        let unread = sys::socket::unread(stream.as_fd()).unwrap();
+        let full = unread > 0 && unread == last;
+        last = unread;
+        full.then_some(())
+    });
+    // In odd portions, so that nearly every send is a short one.
+    for size in sizes {
+        let mut reply = vec![0; size];
+        for part in reply.chunks_mut(12_345) {
+            stream.read_exact(part).unwrap();
+        }
+        assert_eq!(service::pattern::first_difference(size as u64, &reply), None, "{size}");
+    }
+    assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
+}
+
+fn two_thousand_short_connections_leave_no_descriptor(model: &str) {
+    let mut server = Server::start(model, "echo");
+    // Standard streams, listener, signals, ring; none of a connection, since there was none.
+    let baseline = server.descriptors();
+    for i in 0..2_000 {
+        let mut stream = server.connect();
+        match i % 4 {
+            0 => assert_eq!(exchange(&mut stream, b"whole"), b"whole"),
+            1 => {
+                stream.write_all(b"half").unwrap();
+                sys::socket::reset_on_close(stream.as_fd()).unwrap();
+            }
+            2 => stream.shutdown(Shutdown::Write).unwrap(),
+            _ => {}
+        }
+    }
+    server.canary();
+    eventually("descriptors are back", || (server.descriptors() <= baseline).then_some(()));
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+fn nothing_wakes_an_idle_server(model: &str) {
+    let server = Server::start(model, "echo");
+    let mut open = server.connect();
+    assert_eq!(exchange(&mut open, b"x"), b"x");
+    // How often it has gone to sleep of its own will.
+    let sleeps = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
+        status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
+    };
+    // On a busy machine it may get to its last sleep some time after the reply.
+    eventually("half a second without a wake-up", || {
+        let before = sleeps();
+        sys::clock::pause(Duration::from_millis(500));
+        (sleeps() == before).then_some(())
+    });
+}
+
+macro_rules! each_ring {
+    ($($name:ident),* $(,)?) => { $(
+        mod $name {
+            #[test]
+            fn uring() { $crate::where_it_runs("uring", super::$name); }
+            #[test]
+            fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
+        }
+    )* };
+}
+
+each_ring!(
+    more_active_clients_than_buffers_are_all_served,
+    silent_clients_do_not_starve_those_who_came_behind_them,
+    slow_readers_keep_no_buffer_from_the_others,
+    a_slow_reader_gets_pipelined_replies_in_their_order,
+    two_thousand_short_connections_leave_no_descriptor,
+    nothing_wakes_an_idle_server,
+);
+
+#[test]
+fn where_it_is_forbidden_that_is_said_in_one_line_before_the_server_is_ready() {
+    let begin = Begin { forbid_uring: true, ..Begin::default() };
+    for model in ["uring", "uring-multishot"] {
+        let output = run_with(&[model], &begin);
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(3), "{text}");
+        assert!(text.starts_with("server: Unsupported: ") && text.contains("forbidden"), "{text}");
+        assert!(text.lines().count() == 1 && output.stdout.is_empty(), "{text}");
+    }
+    // Everything else goes on, and the help says what does not.
+    Server::with("epoll", "echo", &[], &begin).canary();
+    let help = run_with(&["--help"], &begin);
+    let text = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(
+        help.status.code() == Some(0) && text.contains("unsupported here: io_uring is forbidden"),
+        "{text}"
+    );
+}
+
+#[test]
+fn the_number_of_buffers_is_a_power_of_two() {
+    for bad in ["0", "3", "65536", "x"] {
+        let output = run_with(&["uring-multishot", "--buffers", bad], &Begin::default());
+        assert_eq!(output.status.code(), Some(2), "{bad}");
+    }
+    where_it_runs("uring-multishot", |model| {
+        Server::with(model, "echo", &["--buffers", "1"], &Begin::default()).canary();
+    });
+}
