@@ -103,6 +103,19 @@ fn slow_readers_keep_no_buffer_from_the_others(model: &str) {
     assert!(back.chunks(bytes.len()).all(|chunk| chunk == &bytes[..chunk.len()]));
 }
 
+/// With buffers enough for all that it sends, what holds it back is the bound on what one connection may keep.
+fn a_writer_that_does_not_read_fills_the_sockets_and_not_the_server(model: &str) {
+    let server = Server::start(model, "echo");
+    let fd = sys::socket::connect_start(server.address, Some(4096)).unwrap();
+    assert!(sys::socket::wait_writable(fd.as_fd(), Some(DEADLINE)).unwrap());
+    let mut sent = 0;
+    while sys::socket::wait_writable(fd.as_fd(), Some(Duration::from_millis(300))).unwrap() {
+        sent += sys::socket::send(fd.as_fd(), &[b'x'; 65_536]).unwrap_or(0);
+        assert!(sent < 64 << 20, "the server keeps all that it is sent");
+    }
+    server.canary();
+}
+
 fn a_slow_reader_gets_pipelined_replies_in_their_order(model: &str) {
     let server = Server::start(model, "sized");
     let mut stream = server.connect();
@@ -181,6 +194,7 @@ each_ring!(
     more_active_clients_than_buffers_are_all_served,
     silent_clients_do_not_starve_those_who_came_behind_them,
     slow_readers_keep_no_buffer_from_the_others,
+    a_writer_that_does_not_read_fills_the_sockets_and_not_the_server,
     a_slow_reader_gets_pipelined_replies_in_their_order,
     two_thousand_short_connections_leave_no_descriptor,
     nothing_wakes_an_idle_server,
