@@ -52,7 +52,8 @@ struct Args {
 
 fn models_help() -> String {
     let unsupported = |entry: &Entry| {
-        (entry.probe)().err().map_or_else(String::new, |reason| format!(" (unsupported here: {reason})"))
+        registry::unsupported(entry.model.name)
+            .map_or_else(String::new, |reason| format!(" (unsupported here: {reason})"))
     };
     let lines = MODELS
         .iter()

@@ -72,6 +72,12 @@ pub fn model(name: &str) -> Option<&'static Entry> {
     MODELS.iter().find(|entry| entry.model.name == name)
 }
 
+/// Why the model of that name cannot run on this machine, if so.
+#[must_use]
+pub fn unsupported(name: &str) -> Option<String> {
+    model(name).and_then(|entry| (entry.probe)().err())
+}
+
 /// The names of all models, for messages.
 #[must_use]
 pub fn names() -> String {
