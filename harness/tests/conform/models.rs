@@ -9,6 +9,12 @@ use std::time::Duration;
 const MODELS: [&str; 8] =
     ["iterative", "fork", "thread", "select", "epoll", "async", "uring", "uring-multishot"];
 
+/// What cannot be injected into a model: the kernel reads the descriptor limit when a multishot accept starts (io_uring/net.c,
+/// `io_accept_prep`), so one that is lowered while the server runs does not bind it. `servers/tests/it` has the case from the start.
+fn cannot_be_shown(model: &str, id: &str, verdict: CaseVerdict) -> bool {
+    verdict == CaseVerdict::Inconclusive && model == "uring-multishot" && id.starts_with("accept/emfile-")
+}
+
 fn conforms(model: &str, kind: Kind) -> Result<(), String> {
     let exe = Path::new(env!("CARGO_BIN_EXE_harness"));
     let check = harness::conform::check_model(exe, model, kind, Duration::from_secs(60))
@@ -16,8 +22,9 @@ fn conforms(model: &str, kind: Kind) -> Result<(), String> {
     let bad: Vec<String> = check
         .cases
         .iter()
-        .filter(|(_, verdict, _)| {
+        .filter(|(id, verdict, _)| {
             !matches!(verdict, CaseVerdict::Ok | CaseVerdict::Info | CaseVerdict::Skipped)
+                && !cannot_be_shown(model, id, *verdict)
         })
         .map(|(id, verdict, words)| format!("{} {id}: {words}", verdict.name()))
         .collect();

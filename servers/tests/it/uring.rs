@@ -6,7 +6,7 @@ use crate::where_it_runs;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::fd::AsFd as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use sys::spawn::Begin;
 
 /// What client `i` of a test sends: no two send the same.
@@ -103,6 +103,33 @@ fn slow_readers_keep_no_buffer_from_the_others(model: &str) {
     assert!(back.chunks(bytes.len()).all(|chunk| chunk == &bytes[..chunk.len()]));
 }
 
+/// From the start, since the kernel reads the limit when a multishot accept starts.
+fn without_descriptors_it_waits_and_serves_again_when_there_are_some(model: &str) {
+    let begin = Begin { descriptors: Some(24), ..Begin::default() };
+    let mut server = Server::with(model, "echo", &[], &begin);
+    let mut clients: Vec<TcpStream> = (0..40).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.write_all(b"x").unwrap();
+    }
+    eventually("all descriptors are taken", || (server.descriptors() == 24).then_some(()));
+    let cpu = || sys::clock::cpu_ns_of(server.pid()).unwrap();
+    let (start, used) = (Instant::now(), cpu());
+    while start.elapsed() < Duration::from_millis(400) {
+        assert_eq!(exchange(&mut clients[0], b"o").len(), 1);
+        sys::clock::pause(Duration::from_millis(20));
+    }
+    let share = (cpu() - used) as f64 / start.elapsed().as_nanos() as f64;
+    assert!(share < 0.5, "{share} of a processor while there was nothing to be done");
+    // Each that leaves makes room for one that waits. The first has two replies to read.
+    for (i, mut client) in clients.into_iter().enumerate() {
+        client.shutdown(Shutdown::Write).unwrap();
+        let all = read_to_end(&mut client);
+        assert!(all == b"x" || (i == 0 && all == b"o"), "{i}: {all:?}");
+    }
+    server.canary();
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
 /// With buffers enough for all that it sends, what holds it back is the bound on what one connection may keep.
 fn a_writer_that_does_not_read_fills_the_sockets_and_not_the_server(model: &str) {
     let server = Server::start(model, "echo");
@@ -191,6 +218,7 @@ macro_rules! each_ring {
 }
 
 each_ring!(
+    without_descriptors_it_waits_and_serves_again_when_there_are_some,
     more_active_clients_than_buffers_are_all_served,
     silent_clients_do_not_starve_those_who_came_behind_them,
     slow_readers_keep_no_buffer_from_the_others,
