@@ -12,11 +12,11 @@ use std::time::Duration;
 
 fn echo_round_trip(c: &mut Criterion) {
     let mut group = c.benchmark_group("echo_round_trip_64B");
-    for entry in &servers::MODELS {
-        let server = support::server(entry.model.name, "echo");
+    for model in support::models() {
+        let server = support::server(model, "echo");
         let mut stream = support::connect(&server);
         let (message, mut reply) = ([b'x'; 64], [0; 64]);
-        group.bench_function(BenchmarkId::from_parameter(entry.model.name), |b| {
+        group.bench_function(BenchmarkId::from_parameter(model), |b| {
             b.iter(|| support::round_trip(&mut stream, black_box(&message), &mut reply));
         });
     }
@@ -25,9 +25,9 @@ fn echo_round_trip(c: &mut Criterion) {
 
 fn greeting_connect_and_close(c: &mut Criterion) {
     let mut group = c.benchmark_group("greeting_connect_and_close");
-    for entry in &servers::MODELS {
-        let server = support::server(entry.model.name, "greeting");
-        group.bench_function(BenchmarkId::from_parameter(entry.model.name), |b| {
+    for model in support::models() {
+        let server = support::server(model, "greeting");
+        group.bench_function(BenchmarkId::from_parameter(model), |b| {
             b.iter(|| {
                 let mut text = Vec::with_capacity(64);
                 support::connect(&server).read_to_end(&mut text).expect("read");
@@ -43,15 +43,15 @@ fn greeting_connect_and_close(c: &mut Criterion) {
 /// connection's own process is watched.
 fn cpu_per_request(c: &mut Criterion) {
     let mut group = c.benchmark_group("server_cpu_per_echo_64B");
-    for entry in &servers::MODELS {
-        let server = support::server(entry.model.name, "echo");
+    for model in support::models() {
+        let server = support::server(model, "echo");
         let mut stream = support::connect(&server);
         let (message, mut reply) = ([b'x'; 64], [0; 64]);
         support::round_trip(&mut stream, &message, &mut reply);
         let pids: Vec<i32> = server.tree().iter().map(|id| id.pid).collect();
         let used =
             || pids.iter().map(|pid| sys::clock::cpu_ns_of(*pid).expect("the server lives")).sum::<u64>();
-        group.bench_function(BenchmarkId::from_parameter(entry.model.name), |b| {
+        group.bench_function(BenchmarkId::from_parameter(model), |b| {
             b.iter_custom(|n| {
                 let before = used();
                 for _ in 0..n {

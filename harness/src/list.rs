@@ -16,17 +16,20 @@ pub fn text() -> String {
             .map(Family::name)
             .collect();
         let axes = model.axes;
-        text.push_str(&format!("{:<10} {}\n", model.name, model.summary));
+        text.push_str(&format!("{:<16} {}\n", model.name, model.summary));
         text.push_str(&format!(
-            "           from {}; serves {}; {}\n",
+            "                 from {}; serves {}; {}\n",
             model.origin,
             served.join(", "),
             capacity(model.capacity)
         ));
         text.push_str(&format!(
-            "           accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
+            "                 accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
             axes.accept, axes.isolation, axes.lifetime, axes.multiplexing, axes.work
         ));
+        if let Some(reason) = servers::unsupported(model.name) {
+            text.push_str(&format!("                 unsupported here: {reason}\n"));
+        }
     }
     text.trim_end().to_owned()
 }
@@ -58,6 +61,7 @@ pub fn json() -> String {
                 .collect();
             json!({
                 "name": m.name, "summary": m.summary, "origin": m.origin, "capacity": capacity(m.capacity),
+                "unsupported_here": servers::unsupported(m.name),
                 "families": families,
                 "axes": {"accept": m.axes.accept, "isolation": m.axes.isolation, "lifetime": m.axes.lifetime,
                          "multiplexing": m.axes.multiplexing, "work": m.axes.work},

@@ -287,7 +287,8 @@ fn scenario(model: &Model, workload: &Workload) -> Scenario {
         service: workload.service.clone(),
         workload: workload.name.clone(),
         title: workload.title.clone(),
-        unsupported: if stays { model.capacity.refuses(workload.connections) } else { None },
+        unsupported: servers::unsupported(model.name)
+            .or_else(|| if stays { model.capacity.refuses(workload.connections) } else { None }),
     }
 }
 

@@ -132,7 +132,8 @@ pub fn run(request: &Request, interrupt: &Interrupt) -> Result<Finished, RunErro
         }
         progress.next(&format!("conformance of {model}"));
         run.conformance.push(
-            conform::check_model(&bench.exe, model, *service, CONFORM_BUDGET).map_err(RunError::Conformance)?,
+            conform::check_model(&bench.exe, model, *service, CONFORM_BUDGET)
+                .map_err(RunError::Conformance)?,
         );
         output.write_run(&run)?;
         progress.done(CONFORM_TAKES);

@@ -49,13 +49,22 @@ struct Args {
     /// Print one JSON line a worker on standard error at the end: what the tests of the models look at
     #[arg(long, hide = true)]
     counters: bool,
+    /// Receive buffers of 16 KiB that all connections share, for models that have a ring of them; a power of two
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = buffers)]
+    buffers: u16,
     /// Seconds that what is in flight may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     grace: f64,
 }
 
 fn models_help() -> String {
-    let lines = MODELS.iter().map(|entry| format!("  {:<16} {}", entry.model.name, entry.model.summary));
+    let unsupported = |entry: &Entry| {
+        registry::unsupported(entry.model.name)
+            .map_or_else(String::new, |reason| format!(" (unsupported here: {reason})"))
+    };
+    let lines = MODELS
+        .iter()
+        .map(|entry| format!("  {:<16} {}{}", entry.model.name, entry.model.summary, unsupported(entry)));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -90,7 +99,9 @@ fn command(args: Args) -> Result<(), Failure> {
         max_children: args.max_children as usize,
         hand_off: args.hand_off,
         counters: args.counters,
+        buffers: args.buffers,
     };
+    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {} {reason}", args.model)))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
     let endpoint = Endpoint::bind(&url, options, entry.listeners)
@@ -118,6 +129,12 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
         return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));
     }
     Ok((entry, url))
+}
+
+/// What the kernel takes: a power of two of at most 32,768 (io_uring_register_buf_ring(3)).
+fn buffers(text: &str) -> Result<u16, String> {
+    let number = text.parse().ok().filter(|n: &u16| n.is_power_of_two());
+    number.ok_or_else(|| "a power of two of at most 32768 is needed".to_owned())
 }
 
 fn processors() -> u16 {

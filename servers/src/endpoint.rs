@@ -21,6 +21,8 @@ pub struct Options {
     pub hand_off: HandOff,
     /// Print at the end what each worker did.
     pub counters: bool,
+    /// Receive buffers that all connections share, for models that have a ring of them; a power of two.
+    pub buffers: u16,
 }
 
 /// How many listeners a model has.

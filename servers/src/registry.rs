@@ -34,13 +34,21 @@ pub struct Entry {
     pub listeners: Listeners,
     /// Runs it until it is told to stop.
     pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+    /// Whether it can run on this machine, found out by trying; else why not. Most can anywhere.
+    pub probe: fn() -> Result<(), String>,
 }
 
 macro_rules! entry {
     ($name:ident) => {
-        entry!($name, One)
+        entry!($name, listeners: One, probe: || Ok(()))
     };
-    ($name:ident, $listeners:ident) => {
+    ($name:ident, listeners: $listeners:ident) => {
+        entry!($name, listeners: $listeners, probe: || Ok(()))
+    };
+    ($name:ident, probe: $probe:expr) => {
+        entry!($name, listeners: One, probe: $probe)
+    };
+    ($name:ident, listeners: $listeners:ident, probe: $probe:expr) => {
         Entry {
             model: &models::$name::MODEL,
             listeners: Listeners::$listeners,
@@ -50,12 +58,13 @@ macro_rules! entry {
                 Kind::Sized => models::$name::serve(service::sized::SizedService { work }, endpoint),
                 Kind::Http => models::$name::serve(service::http::Http { work }, endpoint),
             },
+            probe: $probe,
         }
     };
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 14] = [
+pub static MODELS: [Entry; 16] = [
     entry!(iterative),
     entry!(fork),
     entry!(thread),
@@ -67,15 +76,23 @@ pub static MODELS: [Entry; 14] = [
     entry!(epoll_reactors),
     entry!(epoll_shared),
     entry!(epoll_exclusive),
-    entry!(epoll_reuseport, EachWorker),
+    entry!(epoll_reuseport, listeners: EachWorker),
     entry!(epoll_offload),
     entry!(tasks),
+    entry!(uring, probe: sys::uring::probe),
+    entry!(uring_multishot, probe: sys::uring::probe),
 ];
 
 /// The model of that name.
 #[must_use]
 pub fn model(name: &str) -> Option<&'static Entry> {
     MODELS.iter().find(|entry| entry.model.name == name)
+}
+
+/// Why the model of that name cannot run on this machine, if so.
+#[must_use]
+pub fn unsupported(name: &str) -> Option<String> {
+    model(name).and_then(|entry| (entry.probe)().err())
 }
 
 /// The names of all models, for messages.

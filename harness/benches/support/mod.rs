@@ -8,6 +8,17 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
+/// The models that run on this machine; says aloud which do not.
+pub(crate) fn models() -> impl Iterator<Item = &'static str> {
+    servers::MODELS.iter().map(|entry| entry.model.name).filter(|name| {
+        let reason = servers::unsupported(name);
+        if let Some(reason) = &reason {
+            let _ = writeln!(std::io::stderr(), "SKIPPED: {name}: {reason}");
+        }
+        reason.is_none()
+    })
+}
+
 /// Starts a server of the zoo on the processors of servers.
 pub(crate) fn server(model: &str, service: &str) -> Child {
     start(ServerCommand::new(

@@ -4,6 +4,7 @@
 use crate::pattern;
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 
 /// Segments queued above this many make the output full, however short they are.
 const MAX_SEGMENTS: usize = 64;
@@ -42,6 +43,15 @@ impl Segment {
             }
         }
     }
+}
+
+/// A stretch of output, by how long it lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stretch<'a> {
+    /// As long as the program.
+    Fixed(&'static [u8]),
+    /// As long as the input buffer or this output does.
+    Brief(&'a [u8]),
 }
 
 /// The unsent output of one connection.
@@ -151,6 +161,33 @@ impl Output {
         self.segments.front().map_or(&[], |segment| self.bytes(segment, input))
     }
 
+    /// The range of the driver's input buffer that is all of the output, where it is one: the buffer itself can then be sent.
+    #[must_use]
+    pub fn only_input(&self) -> Option<Range<usize>> {
+        match self.segments.front() {
+            Some(&Segment::Input { start, end }) if self.segments.len() == 1 => Some(start..end),
+            _ => None,
+        }
+    }
+
+    /// Gives what is to be sent first to `take`, which says whether it took the stretch; what was taken counts as sent. For a driver
+    /// whose sends outlive the call.
+    pub fn hand_over(&mut self, input: &[u8], mut take: impl FnMut(Stretch<'_>) -> bool) {
+        while let Some(segment) = self.segments.front() {
+            let stretch = match *segment {
+                Segment::Static(bytes) => Stretch::Fixed(bytes),
+                Segment::Pattern { at, len } => Stretch::Fixed(pattern::piece(at, len)),
+                _ => Stretch::Brief(self.bytes(segment, input)),
+            };
+            let (Stretch::Fixed(bytes) | Stretch::Brief(bytes)) = stretch;
+            let len = bytes.len();
+            if !take(stretch) {
+                return;
+            }
+            self.advance(len);
+        }
+    }
+
     /// Number of segments queued; with one, [`first`](Self::first) of a non-pattern segment is everything.
     #[must_use]
     pub fn segments(&self) -> usize {
@@ -243,73 +280,5 @@ impl Output {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn gives_back_what_was_put_in() {
-        let input = b"..abc..";
-        let mut out = Output::new();
-        out.set_base(2);
-        out.input(0, 3);
-        out.fixed(b"def");
-        out.copy(b"ghi");
-        out.pattern(65_520, 2);
-        out.fixed(b"");
-        assert_eq!((out.len(), out.segments()), (11, 4));
-        let mut slots = [IoSlice::new(&[]); 8];
-        assert_eq!(out.slices(input, &mut slots), 5, "the payload text wraps");
-        assert_eq!(out.slices(input, &mut slots[..2]), 2);
-        out.advance(4);
-        out.detach(input);
-        assert_eq!(out.take(b""), [b"efghi", pattern::piece(65_520, 1), pattern::piece(0, 1)].concat());
-        assert!(out.is_empty());
-    }
-
-    #[test]
-    fn detaches_what_refers_to_the_input() {
-        let mut out = Output::new();
-        out.copy(b"1");
-        out.input(0, 2);
-        out.advance(2);
-        out.detach(b"xy");
-        out.copy(b"2");
-        assert_eq!(out.take(b""), b"y2");
-    }
-
-    #[test]
-    fn is_full_by_bytes_and_by_segments() {
-        let mut out = Output::new();
-        out.pattern(0, crate::HIGH_WATER - 1);
-        assert!(!out.is_full());
-        out.fixed(b"x");
-        assert!(out.is_full());
-        let mut out = Output::new();
-        for _ in 0..MAX_SEGMENTS {
-            assert!(!out.is_full());
-            out.fixed(b"x");
-        }
-        assert!(out.is_full());
-    }
-
-    /// A reader who is always a little behind must not make the scratch grow with everything that was ever sent.
-    #[test]
-    fn stays_small_when_it_never_runs_empty() {
-        let mut out = Output::new();
-        let mut got = Vec::new();
-        for i in 0..10_000u32 {
-            out.copy(&[i as u8; 200]);
-            let keep = 100 + u64::from(i % 50);
-            while out.len() > keep {
-                let n = (out.first(b"").len() as u64).min(130).min(out.len() - keep) as usize;
-                got.extend_from_slice(&out.first(b"")[..n]);
-                out.advance(n);
-            }
-            assert!(!out.is_empty());
-        }
-        got.extend(out.take(b""));
-        let want: Vec<u8> = (0..10_000u32).flat_map(|i| [i as u8; 200]).collect();
-        assert!(got == want);
-        assert!(out.scratch.capacity() <= 4 * RECLAIM, "{}", out.scratch.capacity());
-    }
-}
+#[path = "output_tests.rs"]
+mod tests;

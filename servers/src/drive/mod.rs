@@ -2,6 +2,7 @@
 
 pub mod acceptor;
 pub mod blocking;
+pub mod completion;
 pub mod conn;
 pub mod counters;
 pub mod gate;

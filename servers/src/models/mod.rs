@@ -14,3 +14,5 @@ pub mod poll;
 pub mod select;
 pub mod tasks;
 pub mod thread;
+pub mod uring;
+pub mod uring_multishot;

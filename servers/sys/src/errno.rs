@@ -3,6 +3,9 @@
 use nix::errno::Errno;
 use std::io;
 
+/// An operation was ended by whoever started it.
+pub const ECANCELED: i32 = libc::ECANCELED;
+
 /// The name of an error of the system, such as `ECONNRESET`; `errno-N` for a number without one.
 #[must_use]
 pub fn name(number: i32) -> String {
@@ -21,6 +24,13 @@ pub fn is_local_shortage(number: i32) -> bool {
         Errno::from_raw(number),
         Errno::EMFILE | Errno::ENFILE | Errno::EADDRNOTAVAIL | Errno::ENOBUFS | Errno::ENOMEM
     )
+}
+
+/// True for ends of a multishot receive after which it may be started again: no buffer was left (ENOBUFS, which is normal:
+/// io_uring_prep_recv_multishot(3)), it was cancelled, interrupted, or there was nothing.
+#[must_use]
+pub fn is_over_for_now(number: i32) -> bool {
+    matches!(Errno::from_raw(number), Errno::ENOBUFS | Errno::ECANCELED | Errno::EINTR | Errno::EAGAIN)
 }
 
 /// True for errors after which the same call may simply be tried again: EAGAIN and EINTR.

@@ -4,7 +4,7 @@
 //! Where a kept crate wraps a call safely (rustix, socket2, nix), the wrapper here only narrows it to what the project uses.
 #![expect(
     unsafe_code,
-    reason = "the one crate that may: fork, select, signal handlers and getsockopt(TCP_INFO) have no safe wrapper"
+    reason = "the one crate that may: fork, select, signal handlers, getsockopt(TCP_INFO) and io_uring have no safe wrapper"
 )]
 
 pub mod addr;
@@ -24,6 +24,7 @@ pub mod socket;
 pub mod spawn;
 pub mod stop;
 pub mod terminal;
+pub mod uring;
 
 pub use addr::{Address, BadUrl, Family, Url};
 pub use bell::Bell;

@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod stream;
 mod topology;
+mod uring;
 
 /// Runs a test body for every model, as a test of its own each.
 #[macro_export]
@@ -47,8 +48,20 @@ macro_rules! each_model {
             fn epoll_offload() { super::$name("epoll-offload"); }
             #[test]
             fn tasks() { super::$name("async"); }
+            #[test]
+            fn uring() { $crate::where_it_runs("uring", super::$name); }
+            #[test]
+            fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
         }
     )* };
+}
+
+/// Runs a test of a model that does not run on every machine; where it does not, says so and why.
+pub(crate) fn where_it_runs(model: &str, test: fn(&str)) {
+    match servers::unsupported(model) {
+        None => test(model),
+        Some(reason) => fixture::aloud(&format!("SKIPPED: {model}: {reason}")),
+    }
 }
 
 #[test]
@@ -70,7 +83,9 @@ fn the_suite_covers_the_registry() {
             "epoll-exclusive",
             "epoll-reuseport",
             "epoll-offload",
-            "async"
+            "async",
+            "uring",
+            "uring-multishot"
         ],
         "add the new model to each_model!"
     );

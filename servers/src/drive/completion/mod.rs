@@ -1,0 +1,242 @@
+//! A single-threaded loop over io_uring: accepts, serves, drains, by completions. Not here: what happens on a connection (`link`),
+//! what is said (`talk`), and the ring (`sys::uring`).
+
+mod link;
+mod send;
+mod talk;
+
+use super::BACK_OFF;
+use crate::endpoint::Endpoint;
+use link::{Keys, Link, Shared, What};
+use service::Service;
+use slab::Slab;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Duration;
+use sys::signal::{Received, Signals};
+use sys::socket::{self, Accepted};
+use sys::uring::{Completion, Load, OpId, Ring};
+
+/// Bytes of a receive buffer.
+const CHUNK: u32 = 16 * 1024;
+
+/// Submissions that can wait for the next turn; completions have room for sixteen times as many.
+const ENTRIES: u32 = 1024;
+
+/// Keys of operations that belong to no connection.
+const LISTENER: u64 = u64::MAX;
+const SIGNALS: u64 = u64::MAX - 1;
+const BACK: u64 = u64::MAX - 2;
+const GRACE: u64 = u64::MAX - 3;
+
+/// How connections are received and received from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Receive {
+    /// An operation for each accept and each receive; every connection has a buffer of its own.
+    Once,
+    /// One operation for all accepts, and one for all that a connection sends; a ring of buffers for all connections.
+    Multi,
+}
+
+/// Serves `endpoint` until SIGTERM or SIGINT, then drains.
+///
+/// # Errors
+/// Those of io_uring(7) and accept(2) after which nothing more can be served.
+pub fn run<S: Service>(service: S, endpoint: Endpoint, receive: Receive) -> io::Result<()> {
+    let signals = Signals::new(false)?;
+    let mut ring = Ring::new(ENTRIES)?;
+    if receive == Receive::Multi {
+        ring.provide(endpoint.options.buffers, CHUNK)?;
+    }
+    let shared = Shared { ring, receive, starved: VecDeque::new(), spares: Vec::new(), stopping: false };
+    let mut server = Server {
+        service,
+        shared,
+        links: Slab::new(),
+        generation: 0,
+        listener: None,
+        accept: None,
+        backing_off: false,
+        grace: endpoint.options.grace,
+        expired: false,
+    };
+    endpoint.ready();
+    server.listener = Some(endpoint.listener);
+    server.serve(&signals)
+}
+
+struct Slot<P> {
+    link: Link<P>,
+    generation: u32,
+}
+
+struct Server<S: Service> {
+    service: S,
+    shared: Shared,
+    links: Slab<Slot<S::Conn>>,
+    generation: u32,
+    listener: Option<OwnedFd>,
+    accept: Option<OpId>,
+    /// Descriptors ran out: a timer says when to accept again.
+    backing_off: bool,
+    grace: Duration,
+    /// The grace is over.
+    expired: bool,
+}
+
+impl<S: Service> Server<S> {
+    fn serve(&mut self, signals: &Signals) -> io::Result<()> {
+        self.shared.ring.poll_readable(signals.as_fd(), SIGNALS)?;
+        self.start_accept()?;
+        while !self.is_done() {
+            // Those who still wait for a buffer that is there get it in the next turn, and that is not to be slept through.
+            let block = self.shared.starved.is_empty() || self.shared.ring.available() == 0;
+            self.shared.ring.wait(block)?;
+            while let Some(done) = self.shared.ring.completed() {
+                match done.key {
+                    LISTENER => self.on_accept(done)?,
+                    SIGNALS => self.on_signal(signals)?,
+                    BACK => {
+                        self.backing_off = false;
+                        self.start_accept()?;
+                    }
+                    GRACE => self.expired = true,
+                    _ => self.on_completion(done)?,
+                }
+            }
+            self.feed()?;
+        }
+        // The last closes are in the queue.
+        self.shared.ring.submit()
+    }
+
+    fn is_done(&self) -> bool {
+        self.expired || (self.shared.stopping && self.listener.is_none() && self.links.is_empty())
+    }
+
+    fn start_accept(&mut self) -> io::Result<()> {
+        if let Some(listener) = &self.listener
+            && self.accept.is_none()
+            && !self.backing_off
+            && !self.shared.stopping
+        {
+            let multi = self.shared.receive == Receive::Multi;
+            self.accept = Some(self.shared.ring.accept(listener.as_fd(), multi, LISTENER)?);
+        }
+        Ok(())
+    }
+
+    fn on_accept(&mut self, done: Completion) -> io::Result<()> {
+        if !done.more {
+            self.accept = None;
+        }
+        match done.result {
+            Ok(_) => {
+                if let Load::Accepted(fd) = done.load {
+                    self.open(fd)?;
+                }
+            }
+            Err(sys::errno::ECANCELED) => {}
+            Err(error) => match socket::accept_error(io::Error::from_raw_os_error(error)) {
+                Accepted::Exhausted(_) if !self.shared.stopping => {
+                    // Started again at once it would end at once, and again and again.
+                    self.backing_off = true;
+                    self.shared.ring.timeout(BACK_OFF, BACK)?;
+                }
+                Accepted::Failed(error) => return Err(error),
+                _ => {}
+            },
+        }
+        if self.shared.stopping && self.accept.is_none() { self.end_listener() } else { self.start_accept() }
+    }
+
+    fn open(&mut self, fd: OwnedFd) -> io::Result<()> {
+        // 30 bits: the two above them say which of a connection's operations a key is of, and 3 is none of them.
+        self.generation = (self.generation + 1) & 0x3FFF_FFFF;
+        let slot = self.links.vacant_entry();
+        let index = slot.key();
+        let keys = Keys((u64::from(self.generation) << 32) | index as u64);
+        slot.insert(Slot { link: Link::new(fd, self.service.open(), keys), generation: self.generation });
+        let link = &mut self.links[index].link;
+        link.go_on(None, &mut self.shared)?;
+        self.close_if_over(index)
+    }
+
+    fn on_completion(&mut self, done: Completion) -> io::Result<()> {
+        let what = match done.key >> 62 {
+            0 => What::Receive,
+            1 => What::Send,
+            _ => What::Timer,
+        };
+        let Some(index) = self.find(done.key) else { return Ok(()) };
+        self.links[index].link.on_completion(what, done, &mut self.shared)?;
+        self.close_if_over(index)
+    }
+
+    /// The slot that `key` was given for, if that connection is still open.
+    fn find(&self, key: u64) -> Option<usize> {
+        let (index, generation) = ((key & 0xFFFF_FFFF) as usize, (key >> 32) as u32 & 0x3FFF_FFFF);
+        self.links.get(index).filter(|slot| slot.generation == generation).map(|_| index)
+    }
+
+    fn close_if_over(&mut self, index: usize) -> io::Result<()> {
+        if self.links[index].link.is_over() {
+            let slot = self.links.remove(index);
+            self.shared.ring.close(slot.link.fd)?;
+        }
+        Ok(())
+    }
+
+    /// As many of those that found no buffer as there are buffers now: more would only end with ENOBUFS again. A buffer goes back when
+    /// its bytes were looked at or sent, which is within a turn of this loop; so nobody waits longer than the others' turns take.
+    fn feed(&mut self) -> io::Result<()> {
+        let mut room = self.shared.ring.available();
+        while room > 0
+            && let Some(key) = self.shared.starved.pop_front()
+        {
+            if let Some(index) = self.find(key) {
+                self.links[index].link.feed(&mut self.shared)?;
+                room -= 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_signal(&mut self, signals: &Signals) -> io::Result<()> {
+        while let Some(signal) = signals.next()? {
+            if signal == Received::Stop && !self.shared.stopping {
+                self.start_drain()?;
+            }
+        }
+        self.shared.ring.poll_readable(signals.as_fd(), SIGNALS)?;
+        Ok(())
+    }
+
+    /// Stops accepting; queued connections are still served, idle ones are ended, the others as they become idle.
+    fn start_drain(&mut self) -> io::Result<()> {
+        self.shared.stopping = true;
+        self.shared.ring.timeout(self.grace, GRACE)?;
+        for (_, slot) in &mut self.links {
+            slot.link.shut_if_idle();
+        }
+        match self.accept {
+            Some(accept) => self.shared.ring.cancel(accept),
+            None => self.end_listener(),
+        }
+    }
+
+    /// No accept is under way any more: takes what is still queued, and closes.
+    fn end_listener(&mut self) -> io::Result<()> {
+        let Some(listener) = self.listener.take() else { return Ok(()) };
+        socket::set_nonblocking(listener.as_fd())?;
+        loop {
+            match socket::accept(listener.as_fd(), false) {
+                Accepted::Connection(fd) => self.open(fd)?,
+                Accepted::Interrupted | Accepted::Aborted => {}
+                Accepted::Empty | Accepted::Exhausted(_) => return Ok(()),
+                Accepted::Failed(error) => return Err(error),
+            }
+        }
+    }
+}

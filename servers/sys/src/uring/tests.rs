@@ -1,0 +1,260 @@
+//! The ring against real sockets: who owns a buffer when, what ends an operation. Not here: servers. Skipped aloud without io_uring.
+
+use super::*;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::Instant;
+
+fn ring(buffers: u16) -> Option<Ring> {
+    if let Err(reason) = probe() {
+        let _ = writeln!(io::stderr().lock(), "SKIPPED: io_uring: {reason}");
+        return None;
+    }
+    let mut ring = Ring::new(8).unwrap();
+    if buffers > 0 {
+        ring.provide(buffers, 64).unwrap();
+    }
+    Some(ring)
+}
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (client, listener.accept().unwrap().0)
+}
+
+/// The next completion; the ring has a timeout operation where a test could wait for ever.
+fn next(ring: &mut Ring) -> Completion {
+    loop {
+        if let Some(done) = ring.completed() {
+            return done;
+        }
+        ring.wait(true).unwrap();
+    }
+}
+
+fn received(load: Load) -> Chunk {
+    match load {
+        Load::Received(chunk) => chunk,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_buffer_goes_in_and_comes_back_with_what_was_received() {
+    let Some(mut ring) = ring(0) else { return };
+    let (mut client, server) = pair();
+    ring.recv(server.as_fd(), vec![0; 16], 7).unwrap();
+    client.write_all(b"hello").unwrap();
+    let done = next(&mut ring);
+    assert_eq!((done.key, done.result, done.more), (7, Ok(5), false));
+    let chunk = received(done.load);
+    assert_eq!(&*chunk, b"hello");
+    ring.send(server.as_fd(), Outgoing::Chunk(chunk, 1..4), 8).unwrap();
+    let done = next(&mut ring);
+    assert_eq!((done.key, done.result), (8, Ok(3)));
+    let mut three = [0; 3];
+    client.read_exact(&mut three).unwrap();
+    assert_eq!(&three, b"ell");
+    assert!(matches!(done.load, Load::Sent(Outgoing::Chunk(Chunk::Own(buffer, 5), _)) if buffer.len() == 16));
+}
+
+#[test]
+fn a_gather_sends_its_pieces_in_order_from_where_it_was() {
+    let Some(mut ring) = ring(0) else { return };
+    let (mut client, server) = pair();
+    let mut gather = Box::<Gather>::default();
+    assert!(gather.copy(b"xone ") && gather.copy(b"two ") && gather.fixed(b"three ") && gather.copy(b"four"));
+    let mut what = Outgoing::Gather(gather);
+    what.advance(1);
+    let mut rest = 18;
+    for n in [10, 8] {
+        // Sent in two, to see that what follows a short send begins where it ended; what we leave out here is not taken off.
+        ring.send(server.as_fd(), what, 1).unwrap();
+        let done = next(&mut ring);
+        assert_eq!(done.result, Ok(rest));
+        let mut all = vec![0; rest as usize];
+        client.read_exact(&mut all).unwrap();
+        assert_eq!(all, b"one two three four"[18 - rest as usize..]);
+        let Load::Sent(sent) = done.load else { panic!() };
+        what = sent;
+        what.advance(n);
+        rest -= n as u32;
+    }
+    assert!(what.is_empty());
+    let Outgoing::Gather(mut gather) = what else { panic!() };
+    gather.clear(0);
+    for _ in 0..PIECES {
+        assert!(gather.fixed(b"x"));
+    }
+    assert!(!gather.fixed(b"x") && !gather.copy(b"x"), "no room");
+}
+
+#[test]
+fn a_multishot_receive_goes_on_until_no_buffer_is_left_and_the_buffers_come_back() {
+    let Some(mut ring) = ring(2) else { return };
+    let (mut client, server) = pair();
+    ring.recv_multi(server.as_fd(), 1).unwrap();
+    client.write_all(&[b'a'; 200]).unwrap();
+    let (first, second) = (next(&mut ring), next(&mut ring));
+    assert!(first.result == Ok(64) && first.more && second.result == Ok(64) && second.more);
+    let kept = (received(first.load), received(second.load));
+    assert_eq!(ring.available(), 0);
+    // Two buffers are out, 72 bytes wait: this is the end of the operation, and not of the input.
+    let third = next(&mut ring);
+    assert!(third.result == Err(libc::ENOBUFS) && !third.more);
+    drop(kept);
+    assert_eq!(ring.available(), 2);
+    // Many times around the ring of entries, each time in other hands.
+    ring.recv_multi(server.as_fd(), 2).unwrap();
+    let mut got = 0;
+    let mut sent = 200;
+    while got < 72 + 1000 * 3 {
+        let done = next(&mut ring);
+        match done.result {
+            Ok(n) => got += n as usize,
+            Err(error) => assert_eq!(error, libc::ENOBUFS),
+        }
+        if !done.more {
+            ring.recv_multi(server.as_fd(), 2).unwrap();
+        }
+        if got + 128 >= sent && sent < 200 + 3000 {
+            client.write_all(&[b'b'; 3]).unwrap();
+            sent += 3;
+        }
+    }
+    assert_eq!(ring.available(), 2);
+}
+
+#[test]
+fn more_receivers_than_buffers_are_all_served_by_starting_again() {
+    let Some(mut ring) = ring(2) else { return };
+    let mut pairs: Vec<_> = (0..16).map(|_| pair()).collect();
+    for (i, (client, server)) in pairs.iter_mut().enumerate() {
+        client.write_all(&[i as u8; 8]).unwrap();
+        ring.recv_multi(server.as_fd(), i as u64).unwrap();
+    }
+    let (mut seen, mut refused, mut kept) = ([false; 16], 0, Vec::new());
+    while seen.contains(&false) {
+        let done = next(&mut ring);
+        let i = done.key as usize;
+        match done.result {
+            Ok(8) => {
+                let chunk = received(done.load);
+                assert_eq!(&*chunk, [i as u8; 8]);
+                seen[i] = true;
+                kept.push(chunk);
+            }
+            other => {
+                assert_eq!((other, done.more), (Err(libc::ENOBUFS), false));
+                refused += 1;
+                kept.clear();
+                ring.recv_multi(pairs[i].1.as_fd(), done.key).unwrap();
+            }
+        }
+    }
+    assert!(refused > 0, "two buffers were enough for sixteen");
+}
+
+#[test]
+fn a_provided_buffer_does_not_wait_for_a_peer_that_does_not_read() {
+    let Some(mut ring) = ring(2) else { return };
+    let (mut client, server) = pair();
+    client.write_all(b"x").unwrap();
+    ring.recv_multi(server.as_fd(), 1).unwrap();
+    let mut chunk = received(next(&mut ring).load);
+    ring.timeout(Duration::from_secs(20), 3).unwrap();
+    loop {
+        ring.send(server.as_fd(), Outgoing::Chunk(chunk, 0..1), 2).unwrap();
+        let done = next(&mut ring);
+        assert_eq!(done.key, 2, "it waits");
+        let Load::Sent(Outgoing::Chunk(back, _)) = done.load else { panic!() };
+        chunk = back;
+        match done.result {
+            Ok(1) => fill(&server),
+            other => return assert_eq!(other, Err(libc::EAGAIN)),
+        }
+    }
+}
+
+/// Fills both sockets' buffers as far as they can be filled now.
+fn fill(socket: &TcpStream) {
+    socket.set_nonblocking(true).unwrap();
+    while { socket }.write(&[0; 65_536]).is_ok() {}
+    socket.set_nonblocking(false).unwrap();
+}
+
+#[test]
+fn cancel_is_followed_by_a_last_completion() {
+    let Some(mut ring) = ring(2) else { return };
+    let (_client, server) = pair();
+    let start = Instant::now();
+    let many = ring.recv_multi(server.as_fd(), 1).unwrap();
+    let once = ring.recv(server.as_fd(), vec![0; 8], 2).unwrap();
+    let timer = ring.timeout(Duration::from_secs(100), 3).unwrap();
+    for op in [many, once, timer] {
+        ring.cancel(op).unwrap();
+    }
+    let mut ended = [false; 4];
+    for _ in 0..3 {
+        let done = next(&mut ring);
+        assert!(done.result == Err(libc::ECANCELED) && !done.more);
+        ended[done.key as usize] = true;
+    }
+    assert_eq!(ended, [false, true, true, true]);
+    // Stale now: ends nothing, tells nobody.
+    ring.cancel(many).unwrap();
+    ring.timeout(Duration::from_millis(1), 4).unwrap();
+    let done = next(&mut ring);
+    assert_eq!((done.key, done.result), (4, Err(libc::ETIME)));
+    assert!(start.elapsed() < Duration::from_secs(50));
+}
+
+#[test]
+fn accepts_many_and_closes_behind_them() {
+    let Some(mut ring) = ring(0) else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    ring.accept(listener.as_fd(), true, 1).unwrap();
+    // More than the submission queue has room for.
+    for _ in 0..40 {
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let done = next(&mut ring);
+        assert!(done.more && done.key == 1);
+        let Load::Accepted(fd) = done.load else { panic!() };
+        ring.close(fd).unwrap();
+        ring.submit().unwrap();
+        assert_eq!(client.read(&mut [0; 1]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn more_completions_than_the_queue_holds_are_not_lost() {
+    let Some(mut ring) = ring(0) else { return };
+    let many = 4 * ring.ring.params().cq_entries() as u64;
+    let (_client, server) = pair();
+    for key in 0..many {
+        // Ends at once: the socket is writable.
+        ring.send(server.as_fd(), Outgoing::Chunk(Chunk::Own(vec![1], 1), 0..1), key).unwrap();
+    }
+    let mut seen = vec![false; many as usize];
+    for _ in 0..many {
+        let done = next(&mut ring);
+        assert_eq!(done.result, Ok(1));
+        assert!(!std::mem::replace(&mut seen[done.key as usize], true));
+    }
+}
+
+#[test]
+fn a_ring_dropped_with_operations_under_way_gives_no_memory_back_too_early() {
+    let Some(mut ring) = ring(2) else { return };
+    let (mut client, server) = pair();
+    ring.recv_multi(server.as_fd(), 1).unwrap();
+    ring.recv(server.as_fd(), vec![0; 4096], 2).unwrap();
+    ring.submit().unwrap();
+    drop(ring);
+    // Whatever the kernel still does with it, the memory is there.
+    let others: Vec<Vec<u8>> = (0..64).map(|_| vec![7; 4096]).collect();
+    let _ = client.write_all(&[9; 4096]);
+    assert!(others.iter().flatten().all(|byte| *byte == 7));
+}
