@@ -44,8 +44,7 @@ impl Endpoint {
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.
     pub fn ready(&self) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "listening on {}", self.url).and_then(|()| out.flush());
+        ready(&self.url);
     }
 
     /// Makes the listener non-blocking: an event loop must not hang in accept(2) when the client has gone (UNP 16.6).
@@ -55,4 +54,10 @@ impl Endpoint {
     pub fn set_nonblocking(&self) -> io::Result<()> {
         sys::socket::set_nonblocking(std::os::fd::AsFd::as_fd(&self.listener))
     }
+}
+
+/// As [`Endpoint::ready`], for whoever has given the listener away.
+pub fn ready(url: &Url) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on {url}").and_then(|()| out.flush());
 }

@@ -55,7 +55,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 8] = [
+pub static MODELS: [Entry; 9] = [
     entry!(iterative),
     entry!(fork),
     entry!(thread),
@@ -64,6 +64,7 @@ pub static MODELS: [Entry; 8] = [
     entry!(tasks),
     entry!(uring, sys::uring::probe),
     entry!(uring_multishot, sys::uring::probe),
+    entry!(uring_reuseport, sys::uring::probe),
 ];
 
 /// The model of that name.

@@ -10,6 +10,7 @@
 pub mod addr;
 pub mod affinity;
 pub mod alloc;
+pub mod bell;
 pub mod clock;
 pub mod epoll;
 pub mod errno;

@@ -23,6 +23,24 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, nonblocking: bool) -> io::R
     Ok((socket.into(), bound))
 }
 
+/// A further listening socket on the address of `listener`: the kernel shares new connections out between the two (socket(7),
+/// SO_REUSEPORT). That `listener` was bound without the option is as wanted: no stranger's port is shared by mistake.
+///
+/// # Errors
+/// EMFILE; EOPNOTSUPP for a family other than IP.
+pub fn listen_beside(listener: BorrowedFd<'_>, backlog: u32) -> io::Result<OwnedFd> {
+    let first = SockRef::from(&listener);
+    first.set_reuse_port(true)?;
+    let address = first.local_addr()?;
+    let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address)?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
 /// What became of an accept(2).
 #[derive(Debug)]
 pub enum Accepted {

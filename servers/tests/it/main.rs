@@ -35,6 +35,8 @@ macro_rules! each_model {
             fn uring() { $crate::where_it_runs("uring", super::$name); }
             #[test]
             fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
+            #[test]
+            fn uring_reuseport() { $crate::where_it_runs("uring-reuseport", super::$name); }
         }
     )* };
 }
@@ -52,7 +54,17 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async", "uring", "uring-multishot"],
+        [
+            "iterative",
+            "fork",
+            "thread",
+            "select",
+            "epoll",
+            "async",
+            "uring",
+            "uring-multishot",
+            "uring-reuseport"
+        ],
         "add the new model to each_model!"
     );
 }
