@@ -92,7 +92,7 @@ fn command(args: Args) -> Result<(), Failure> {
         max_children: args.max_children as usize,
         buffers: args.buffers,
     };
-    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {} {reason}", args.model)))?;
+    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {reason}")))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
     let endpoint = Endpoint::bind(&url, options).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
