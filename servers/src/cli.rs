@@ -101,7 +101,7 @@ fn command(args: Args) -> Result<(), Failure> {
         counters: args.counters,
         buffers: args.buffers,
     };
-    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {} {reason}", args.model)))?;
+    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {reason}")))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
     let endpoint = Endpoint::bind(&url, options, entry.listeners)

@@ -64,7 +64,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 16] = [
+pub static MODELS: [Entry; 17] = [
     entry!(iterative),
     entry!(fork),
     entry!(thread),
@@ -81,6 +81,7 @@ pub static MODELS: [Entry; 16] = [
     entry!(tasks),
     entry!(uring, probe: sys::uring::probe),
     entry!(uring_multishot, probe: sys::uring::probe),
+    entry!(uring_reuseport, listeners: EachWorker, probe: sys::uring::probe),
 ];
 
 /// The model of that name.

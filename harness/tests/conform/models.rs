@@ -6,13 +6,23 @@ use service::Kind;
 use std::path::Path;
 use std::time::Duration;
 
-const MODELS: [&str; 8] =
-    ["iterative", "fork", "thread", "select", "epoll", "async", "uring", "uring-multishot"];
+const MODELS: [&str; 9] = [
+    "iterative",
+    "fork",
+    "thread",
+    "select",
+    "epoll",
+    "async",
+    "uring",
+    "uring-multishot",
+    "uring-reuseport",
+];
 
 /// What cannot be injected into a model: the kernel reads the descriptor limit when a multishot accept starts (io_uring/net.c,
 /// `io_accept_prep`), so one that is lowered while the server runs does not bind it. `servers/tests/it` has the case from the start.
 fn cannot_be_shown(model: &str, id: &str, verdict: CaseVerdict) -> bool {
-    verdict == CaseVerdict::Inconclusive && model == "uring-multishot" && id.starts_with("accept/emfile-")
+    let multishot = ["uring-multishot", "uring-reuseport"].contains(&model);
+    verdict == CaseVerdict::Inconclusive && multishot && id.starts_with("accept/emfile-")
 }
 
 fn conforms(model: &str, kind: Kind) -> Result<(), String> {

@@ -16,3 +16,4 @@ pub mod tasks;
 pub mod thread;
 pub mod uring;
 pub mod uring_multishot;
+pub mod uring_reuseport;

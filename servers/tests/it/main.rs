@@ -52,6 +52,8 @@ macro_rules! each_model {
             fn uring() { $crate::where_it_runs("uring", super::$name); }
             #[test]
             fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
+            #[test]
+            fn uring_reuseport() { $crate::where_it_runs("uring-reuseport", super::$name); }
         }
     )* };
 }
@@ -85,7 +87,8 @@ fn the_suite_covers_the_registry() {
             "epoll-offload",
             "async",
             "uring",
-            "uring-multishot"
+            "uring-multishot",
+            "uring-reuseport"
         ],
         "add the new model to each_model!"
     );

@@ -4,19 +4,22 @@
 mod link;
 mod send;
 mod talk;
+mod workers;
 
 use super::BACK_OFF;
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Options};
 use link::{Keys, Link, Shared, What};
 use service::Service;
 use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
+use sys::bell::Bell;
 use sys::signal::{Received, Signals};
 use sys::socket::{self, Accepted};
 use sys::uring::{Completion, Load, OpId, Ring};
+pub use workers::run_shared;
 
 /// Bytes of a receive buffer.
 const CHUNK: u32 = 16 * 1024;
@@ -24,9 +27,9 @@ const CHUNK: u32 = 16 * 1024;
 /// Submissions that can wait for the next turn; completions have room for sixteen times as many.
 const ENTRIES: u32 = 1024;
 
-/// Keys of operations that belong to no connection.
+/// Keys of operations that belong to no connection; the two highest bits are set in these alone.
 const LISTENER: u64 = u64::MAX;
-const SIGNALS: u64 = u64::MAX - 1;
+const STOP: u64 = u64::MAX - 1;
 const BACK: u64 = u64::MAX - 2;
 const GRACE: u64 = u64::MAX - 3;
 
@@ -45,25 +48,35 @@ pub enum Receive {
 /// Those of io_uring(7) and accept(2) after which nothing more can be served.
 pub fn run<S: Service>(service: S, endpoint: Endpoint, receive: Receive) -> io::Result<()> {
     let signals = Signals::new(false)?;
-    let mut ring = Ring::new(ENTRIES)?;
-    if receive == Receive::Multi {
-        ring.provide(endpoint.options.buffers, CHUNK)?;
+    let Endpoint { listener, url, options, .. } = endpoint;
+    let mut server = Server::new(service, listener, options, receive)?;
+    crate::endpoint::announce(&url);
+    server.serve(&Stop::Signals(&signals))
+}
+
+/// Where the order to stop comes from.
+enum Stop<'a> {
+    Signals(&'a Signals),
+    Bell(&'a Bell),
+}
+
+impl Stop<'_> {
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Signals(signals) => signals.as_fd(),
+            Self::Bell(bell) => bell.as_fd(),
+        }
     }
-    let shared = Shared { ring, receive, starved: VecDeque::new(), spares: Vec::new(), stopping: false };
-    let mut server = Server {
-        service,
-        shared,
-        links: Slab::new(),
-        generation: 0,
-        listener: None,
-        accept: None,
-        backing_off: false,
-        grace: endpoint.options.grace,
-        expired: false,
-    };
-    endpoint.ready();
-    server.listener = Some(endpoint.listener);
-    server.serve(&signals)
+
+    /// Whether it has come, now that the descriptor is readable.
+    fn has_come(&self) -> io::Result<bool> {
+        let Self::Signals(signals) = self else { return Ok(true) };
+        let mut stop = false;
+        while let Some(signal) = signals.next()? {
+            stop |= signal == Received::Stop;
+        }
+        Ok(stop)
+    }
 }
 
 struct Slot<P> {
@@ -86,8 +99,28 @@ struct Server<S: Service> {
 }
 
 impl<S: Service> Server<S> {
-    fn serve(&mut self, signals: &Signals) -> io::Result<()> {
-        self.shared.ring.poll_readable(signals.as_fd(), SIGNALS)?;
+    /// Makes the ring: in the thread that serves.
+    fn new(service: S, listener: OwnedFd, options: Options, receive: Receive) -> io::Result<Self> {
+        let mut ring = Ring::new(ENTRIES)?;
+        if receive == Receive::Multi {
+            ring.provide(options.buffers, CHUNK)?;
+        }
+        let shared = Shared { ring, receive, starved: VecDeque::new(), spares: Vec::new(), stopping: false };
+        Ok(Self {
+            service,
+            shared,
+            links: Slab::new(),
+            generation: 0,
+            listener: Some(listener),
+            accept: None,
+            backing_off: false,
+            grace: options.grace,
+            expired: false,
+        })
+    }
+
+    fn serve(&mut self, stop: &Stop<'_>) -> io::Result<()> {
+        self.shared.ring.poll_readable(stop.fd(), STOP)?;
         self.start_accept()?;
         while !self.is_done() {
             // Those who still wait for a buffer that is there get it in the next turn, and that is not to be slept through.
@@ -96,7 +129,7 @@ impl<S: Service> Server<S> {
             while let Some(done) = self.shared.ring.completed() {
                 match done.key {
                     LISTENER => self.on_accept(done)?,
-                    SIGNALS => self.on_signal(signals)?,
+                    STOP => self.on_stop(stop)?,
                     BACK => {
                         self.backing_off = false;
                         self.start_accept()?;
@@ -203,13 +236,14 @@ impl<S: Service> Server<S> {
         Ok(())
     }
 
-    fn on_signal(&mut self, signals: &Signals) -> io::Result<()> {
-        while let Some(signal) = signals.next()? {
-            if signal == Received::Stop && !self.shared.stopping {
-                self.start_drain()?;
-            }
+    fn on_stop(&mut self, stop: &Stop<'_>) -> io::Result<()> {
+        if self.shared.stopping {
+            return Ok(());
         }
-        self.shared.ring.poll_readable(signals.as_fd(), SIGNALS)?;
+        if stop.has_come()? {
+            return self.start_drain();
+        }
+        self.shared.ring.poll_readable(stop.fd(), STOP)?;
         Ok(())
     }
 

@@ -28,6 +28,9 @@ const UNWATCHED: u64 = u64::MAX;
 /// Tries of a submission that the kernel has no memory for, a millisecond apart.
 const TRIES: usize = 1000;
 
+/// Times kept for use again.
+const TIMES: usize = 256;
+
 /// An operation under way. The number holds a generation: a stale one names nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpId(u64);
@@ -80,6 +83,9 @@ pub struct Ring {
     buffers: Option<Rc<Buffers>>,
     ops: Slab<Op>,
     generation: u32,
+    /// Times for use again.
+    #[expect(clippy::vec_box, reason = "the kernel reads a time where it is")]
+    times: Vec<Box<types::Timespec>>,
     /// Taken from the completion queue to make room, not yet given to the caller.
     early: VecDeque<cqueue::Entry>,
 }
@@ -107,7 +113,14 @@ impl Ring {
             .setup_clamp()
             .setup_cqsize(entries.saturating_mul(16))
             .build(entries)?;
-        Ok(Self { ring, buffers: None, ops: Slab::new(), generation: 0, early: VecDeque::new() })
+        Ok(Self {
+            ring,
+            buffers: None,
+            ops: Slab::new(),
+            generation: 0,
+            times: Vec::new(),
+            early: VecDeque::new(),
+        })
     }
 
     /// Gives the kernel `count` receive buffers of `size` bytes to choose from; `count` is a power of two of at most 32,768.
@@ -223,9 +236,15 @@ impl Ring {
         }
     }
 
-    fn last_result(&self, hold: Hold, entry: &cqueue::Entry) -> Load {
+    fn last_result(&mut self, hold: Hold, entry: &cqueue::Entry) -> Load {
         match hold {
-            Hold::Nothing | Hold::Time(_) => Load::Nothing,
+            Hold::Nothing => Load::Nothing,
+            Hold::Time(time) => {
+                if self.times.len() < TIMES {
+                    self.times.push(time);
+                }
+                Load::Nothing
+            }
             Hold::Accept | Hold::ReceiveProvided => self.result_of_many(matches!(hold, Hold::Accept), entry),
             Hold::Receive(bytes) => {
                 let len = usize::try_from(entry.result()).unwrap_or(0).min(bytes.len());

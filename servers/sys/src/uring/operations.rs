@@ -80,7 +80,9 @@ impl Ring {
     /// # Errors
     /// As [`accept`](Self::accept).
     pub fn timeout(&mut self, time: Duration, key: u64) -> io::Result<OpId> {
-        self.start(key, Hold::Time(Box::new(time.into())), |hold| match hold {
+        let mut place = self.times.pop().unwrap_or_default();
+        *place = time.into();
+        self.start(key, Hold::Time(place), |hold| match hold {
             Hold::Time(time) => opcode::Timeout::new(&raw const **time).build(),
             _ => opcode::Nop::new().build(),
         })
