@@ -1,6 +1,6 @@
 //! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
 
-use crate::endpoint::{Endpoint, Options};
+use crate::endpoint::{HandOff, Options};
 use crate::registry::{self, Entry};
 use crate::{MODELS, Support};
 use clap::Parser;
@@ -33,7 +33,8 @@ struct Args {
     /// Handler work before each reply: spin:TIME or sleep:TIME
     #[arg(long, value_name = "WORK")]
     work: Option<Work>,
-    /// Threads or processes, for models that have a fixed number of them [default: the processors allowed]
+    /// Threads or processes, for models that have a fixed number of them [default: 16 in blocking pools, else the processors
+    /// allowed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
     /// Connections that the kernel may queue
@@ -42,13 +43,16 @@ struct Args {
     /// Most child processes at a time, for models that make one a connection
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_children: u32,
+    /// Which free worker gets a connection, where the parent chooses: first-free, round-robin, least
+    #[arg(long, value_name = "POLICY", value_enum, default_value_t = HandOff::FirstFree)]
+    hand_off: HandOff,
     /// Seconds that what is in flight may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     grace: f64,
 }
 
 fn models_help() -> String {
-    let lines = MODELS.iter().map(|entry| format!("  {:<10} {}", entry.model.name, entry.model.summary));
+    let lines = MODELS.iter().map(|entry| format!("  {:<17} {}", entry.model.name, entry.model.summary));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -77,14 +81,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(args: Args) -> Result<(), Failure> {
     let (entry, url) = check(&args)?;
     let options = Options {
-        workers: usize::from(args.workers.unwrap_or_else(processors)),
+        workers: usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors)),
         backlog: args.backlog,
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,
+        hand_off: args.hand_off,
     };
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
-    let endpoint = Endpoint::bind(&url, options).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
+    let endpoint = (entry.bind)(&url, options).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
     (entry.run)(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
 }

@@ -16,6 +16,20 @@ pub struct Options {
     pub grace: Duration,
     /// Most child processes at a time, for models that make one a connection.
     pub max_children: usize,
+    /// Which free worker gets a connection, for models whose parent chooses.
+    pub hand_off: HandOff,
+}
+
+/// Which of several free workers gets a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum HandOff {
+    /// The first in the list (UNP, server 5): under little load the first does all the work.
+    #[default]
+    FirstFree,
+    /// The next after the one that was chosen last.
+    RoundRobin,
+    /// The one that has served the fewest.
+    Least,
 }
 
 /// A bound and listening socket.
@@ -23,6 +37,8 @@ pub struct Options {
 pub struct Endpoint {
     /// The listener; blocking.
     pub listener: OwnedFd,
+    /// Further listeners at the same address, where each worker has one.
+    pub more: Vec<OwnedFd>,
     /// Its address, with the port that the kernel gave.
     pub url: Url,
     /// Options.
@@ -37,13 +53,34 @@ impl Endpoint {
     pub fn bind(url: &Url, options: Options) -> io::Result<Self> {
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
         let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-        Ok(Self { listener, url: url.at(bound), options })
+        Ok(Self { listener, more: Vec::new(), url: url.at(bound), options })
+    }
+
+    /// Binds and listens once for each worker (SO_REUSEPORT, socket(7)).
+    ///
+    /// All sockets are bound before any listens: the kernel spreads connections over those that listen, so nothing is hashed to a
+    /// group that is still growing.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind).
+    pub fn bind_each(url: &Url, options: Options) -> io::Result<Self> {
+        let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
+        // A server that has the port and shares it would take us in: it is to be refused like any other.
+        drop(sys::socket::bind_tcp(ip, false)?);
+        let (listener, bound) = sys::socket::bind_tcp(ip, true)?;
+        let mut more = Vec::new();
+        for _ in 1..options.workers {
+            more.push(sys::socket::bind_tcp(bound, true)?.0);
+        }
+        for socket in std::iter::once(&listener).chain(&more) {
+            sys::socket::listen(std::os::fd::AsFd::as_fd(socket), options.backlog)?;
+        }
+        Ok(Self { listener, more, url: url.at(bound), options })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.
     pub fn ready(&self) {
-        let mut out = io::stdout().lock();
-        let _ = writeln!(out, "listening on {}", self.url).and_then(|()| out.flush());
+        announce(&self.url);
     }
 
     /// Makes the listener non-blocking: an event loop must not hang in accept(2) when the client has gone (UNP 16.6).
@@ -53,4 +90,10 @@ impl Endpoint {
     pub fn set_nonblocking(&self) -> io::Result<()> {
         sys::socket::set_nonblocking(std::os::fd::AsFd::as_fd(&self.listener))
     }
+}
+
+/// The ready line, for models that have given the listener away.
+pub fn announce(url: &Url) {
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening on {url}").and_then(|()| out.flush());
 }

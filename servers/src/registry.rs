@@ -2,11 +2,11 @@
 //! Not here: the models.
 
 use crate::axes::{Axes, Capacity, Support};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Options};
 use crate::models;
 use service::{Kind, Work};
 use std::io;
-use sys::Family;
+use sys::{Family, Url};
 
 /// A model of the zoo.
 #[derive(Clone, Copy, Debug)]
@@ -32,11 +32,17 @@ pub struct Entry {
     pub model: &'static Model,
     /// Runs it until it is told to stop.
     pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+    /// Makes what it listens on.
+    pub bind: fn(&Url, Options) -> io::Result<Endpoint>,
 }
 
 macro_rules! entry {
     ($name:ident) => {
+        entry!($name, Endpoint::bind)
+    };
+    ($name:ident, $bind:path) => {
         Entry {
+            bind: $bind,
             model: &models::$name::MODEL,
             run: |kind, work, endpoint| match kind {
                 Kind::Greeting => models::$name::serve(service::greeting::Greeting { work }, endpoint),
@@ -49,8 +55,15 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 6] =
-    [entry!(iterative), entry!(fork), entry!(thread), entry!(select), entry!(epoll), entry!(tasks)];
+pub static MODELS: [Entry; 7] = [
+    entry!(iterative),
+    entry!(fork),
+    entry!(prefork),
+    entry!(thread),
+    entry!(select),
+    entry!(epoll),
+    entry!(tasks),
+];
 
 /// The model of that name.
 #[must_use]

@@ -210,7 +210,9 @@ fn part(fd: BorrowedFd<'_>, how: Ended, scrap: &mut [u8]) {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             match socket::wait_readable(&[fd], Some(left)) {
                 Ok(ready) if ready.contains(&true) => {}
-                _ => break,
+                // A signal, or the time is over: the loop tells them apart.
+                Ok(_) => continue,
+                Err(_) => break,
             }
             if !matches!(socket::recv_now(fd, scrap), Ok(n) if n > 0) {
                 break;

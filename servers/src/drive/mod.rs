@@ -3,8 +3,10 @@
 pub mod acceptor;
 pub mod blocking;
 pub mod conn;
+pub mod processes;
 pub mod reactor;
 pub mod roster;
+pub mod serial;
 pub mod tasks;
 
 use std::time::Duration;

@@ -1,9 +1,9 @@
 //! `fork`: a process for each connection. Not here: pools of processes made beforehand.
 
-use super::iterative::InHand;
 use crate::axes::{Axes, Capacity, tcp_only};
 use crate::drive::BACK_OFF;
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::serial::InHand;
 use crate::{Endpoint, Model, Options};
 use service::Service;
 use std::collections::HashSet;

@@ -3,6 +3,7 @@
 pub mod epoll;
 pub mod fork;
 pub mod iterative;
+pub mod prefork;
 pub mod select;
 pub mod tasks;
 pub mod thread;

@@ -13,14 +13,33 @@ use std::time::Duration;
 /// # Errors
 /// EADDRINUSE, EADDRNOTAVAIL, EACCES.
 pub fn listen_tcp(address: SocketAddr, backlog: u32, nonblocking: bool) -> io::Result<(OwnedFd, SocketAddr)> {
+    let (socket, bound) = bind_tcp(address, false)?;
+    listen(socket.as_fd(), backlog)?;
+    SockRef::from(&socket).set_nonblocking(nonblocking)?;
+    Ok((socket, bound))
+}
+
+/// A TCP socket as of [`listen_tcp`] that is bound and does not listen yet; others may be bound beside it where `shared`
+/// (SO_REUSEPORT, which has to be set before bind(2) on all of them).
+///
+/// # Errors
+/// As [`listen_tcp`].
+pub fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<(OwnedFd, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
     socket.set_tcp_nodelay(true)?;
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(nonblocking)?;
     let bound = socket.local_addr()?.as_socket().unwrap_or(address);
     Ok((socket.into(), bound))
+}
+
+/// listen(2).
+///
+/// # Errors
+/// EADDRINUSE when another socket listens there.
+pub fn listen(fd: BorrowedFd<'_>, backlog: u32) -> io::Result<()> {
+    SockRef::from(&fd).listen(i32::try_from(backlog).unwrap_or(i32::MAX))
 }
 
 /// What became of an accept(2).
@@ -295,4 +314,12 @@ fn wait(
 /// Those of ioctl(2).
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
+}
+
+/// Whether calls on `fd` return EAGAIN instead of blocking.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn is_nonblocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::NONBLOCK))
 }

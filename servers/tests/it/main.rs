@@ -11,6 +11,7 @@ mod cli;
 mod fixture;
 mod lifecycle;
 mod limits;
+mod pools;
 mod stream;
 
 /// Runs a test body for every model, as a test of its own each.
@@ -22,6 +23,8 @@ macro_rules! each_model {
             fn iterative() { super::$name("iterative"); }
             #[test]
             fn fork() { super::$name("fork"); }
+            #[test]
+            fn prefork() { super::$name("prefork"); }
             #[test]
             fn thread() { super::$name("thread"); }
             #[test]
@@ -39,7 +42,7 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async"],
+        ["iterative", "fork", "prefork", "thread", "select", "epoll", "async"],
         "add the new model to each_model!"
     );
 }
