@@ -55,10 +55,14 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 7] = [
+pub static MODELS: [Entry; 11] = [
     entry!(iterative),
     entry!(fork),
     entry!(prefork),
+    entry!(prefork_flock),
+    entry!(prefork_mutex),
+    entry!(prefork_fdpass),
+    entry!(prefork_reuseport, Endpoint::bind_each),
     entry!(thread),
     entry!(select),
     entry!(epoll),

@@ -13,6 +13,8 @@ pub mod alloc;
 pub mod clock;
 pub mod epoll;
 pub mod errno;
+pub mod lock;
+pub mod pass;
 pub mod poller;
 pub mod process;
 pub mod select;
@@ -21,6 +23,7 @@ pub mod socket;
 pub mod spawn;
 pub mod stop;
 pub mod terminal;
+pub mod wake;
 
 pub use addr::{Address, BadUrl, Family, Url};
 pub use poller::{Event, Interest, Poller};

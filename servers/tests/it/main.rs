@@ -26,6 +26,14 @@ macro_rules! each_model {
             #[test]
             fn prefork() { super::$name("prefork"); }
             #[test]
+            fn prefork_flock() { super::$name("prefork-flock"); }
+            #[test]
+            fn prefork_mutex() { super::$name("prefork-mutex"); }
+            #[test]
+            fn prefork_fdpass() { super::$name("prefork-fdpass"); }
+            #[test]
+            fn prefork_reuseport() { super::$name("prefork-reuseport"); }
+            #[test]
             fn thread() { super::$name("thread"); }
             #[test]
             fn select() { super::$name("select"); }
@@ -42,7 +50,19 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "prefork", "thread", "select", "epoll", "async"],
+        [
+            "iterative",
+            "fork",
+            "prefork",
+            "prefork-flock",
+            "prefork-mutex",
+            "prefork-fdpass",
+            "prefork-reuseport",
+            "thread",
+            "select",
+            "epoll",
+            "async"
+        ],
         "add the new model to each_model!"
     );
 }
