@@ -55,7 +55,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 11] = [
+pub static MODELS: [Entry; 15] = [
     entry!(iterative),
     entry!(fork),
     entry!(prefork),
@@ -64,6 +64,10 @@ pub static MODELS: [Entry; 11] = [
     entry!(prefork_fdpass),
     entry!(prefork_reuseport, Endpoint::bind_each),
     entry!(thread),
+    entry!(prethread),
+    entry!(prethread_mutex),
+    entry!(thread_pool),
+    entry!(leader_follower),
     entry!(select),
     entry!(epoll),
     entry!(tasks),

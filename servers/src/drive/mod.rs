@@ -8,6 +8,7 @@ pub mod reactor;
 pub mod roster;
 pub mod serial;
 pub mod tasks;
+pub mod threads;
 
 use std::time::Duration;
 

@@ -77,6 +77,7 @@ pub fn run<S: Service>(service: S, url: &Url, options: Options, pool: impl Pool)
         pool,
         signals,
         poller,
+        own_id: process::own_id(),
         grace: options.grace,
         workers: vec![None; options.workers],
         restarts: VecDeque::with_capacity(RESTARTS),
@@ -93,6 +94,7 @@ struct Supervisor<S, P> {
     pool: P,
     signals: Signals,
     poller: Epoll,
+    own_id: i32,
     grace: Duration,
     /// Process ids, not yet reaped: the numbers are the workers' until then.
     workers: Vec<Option<i32>>,
@@ -130,7 +132,7 @@ impl<S: Service, P: Pool> Supervisor<S, P> {
     fn be_the_worker(&mut self, place: usize, up: Option<(&PipeReader, &PipeWriter)>) -> ! {
         // A panic must not unwind into the parent's code: the worker would go on as a second supervisor.
         let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| -> io::Result<()> {
-            process::die_with_parent()?;
+            process::die_with(self.own_id)?;
             process::close_inherited(self.signals.as_fd());
             process::close_inherited(self.poller.as_fd());
             stop::install(None, self.grace)?;

@@ -3,11 +3,15 @@
 pub mod epoll;
 pub mod fork;
 pub mod iterative;
+pub mod leader_follower;
 pub mod prefork;
 pub mod prefork_fdpass;
 pub mod prefork_flock;
 pub mod prefork_mutex;
 pub mod prefork_reuseport;
+pub mod prethread;
+pub mod prethread_mutex;
 pub mod select;
 pub mod tasks;
 pub mod thread;
+pub mod thread_pool;

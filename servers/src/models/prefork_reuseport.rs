@@ -2,6 +2,7 @@
 //! connection. Not here: the supervision (see `drive::processes`), the binding (see `Endpoint::bind_each`).
 //!
 //! The parent keeps every listener open: the queue of a worker that dies waits for its successor instead of being reset.
+//! The price is paid on stop: the listener of a busy worker stays open until that worker has emptied its queue.
 
 use crate::axes::{Axes, Capacity, POOL, tcp_only};
 use crate::drive::processes;

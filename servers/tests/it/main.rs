@@ -36,6 +36,14 @@ macro_rules! each_model {
             #[test]
             fn thread() { super::$name("thread"); }
             #[test]
+            fn prethread() { super::$name("prethread"); }
+            #[test]
+            fn prethread_mutex() { super::$name("prethread-mutex"); }
+            #[test]
+            fn thread_pool() { super::$name("thread-pool"); }
+            #[test]
+            fn leader_follower() { super::$name("leader-follower"); }
+            #[test]
             fn select() { super::$name("select"); }
             #[test]
             fn epoll() { super::$name("epoll"); }
@@ -59,6 +67,10 @@ fn the_suite_covers_the_registry() {
             "prefork-fdpass",
             "prefork-reuseport",
             "thread",
+            "prethread",
+            "prethread-mutex",
+            "thread-pool",
+            "leader-follower",
             "select",
             "epoll",
             "async"

@@ -30,8 +30,10 @@ fn workers(server: &Server) -> Vec<String> {
 }
 
 /// Times each worker has gone to sleep, once all sleep: one whose number has grown has been woken.
-fn sleeps(workers: &[String]) -> Vec<u64> {
-    eventually("all workers wait", || workers.iter().all(|w| state(w) == Some('S')).then_some(()));
+fn sleeps(parent: &str, workers: &[String]) -> Vec<u64> {
+    // A worker that reports to its parent has woken it before it sleeps itself.
+    let all = || workers.iter().map(String::as_str).chain([parent]);
+    eventually("all wait", || all().all(|w| state(w) == Some('S')).then_some(()));
     let count = |worker: &String| {
         let status = std::fs::read_to_string(format!("{worker}/status")).unwrap();
         let line = status.lines().find(|l| l.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
@@ -44,31 +46,122 @@ fn sleeps(workers: &[String]) -> Vec<u64> {
 /// server's close, so a worker waits in accept only; the next connection comes when it is there again.
 fn woken(server: &Server, connections: usize) -> Vec<Vec<usize>> {
     let workers = workers(server);
-    let mut before = sleeps(&workers);
+    let parent = format!("/proc/{}", server.pid());
+    let mut before = sleeps(&parent, &workers);
     let mut woken = Vec::new();
     for _ in 0..connections {
         let mut stream = server.connect();
         stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(read_to_end(&mut stream), b"");
-        let after = sleeps(&workers);
+        let after = sleeps(&parent, &workers);
         woken.push((0..workers.len()).filter(|&i| after[i] > before[i]).collect());
         before = after;
     }
     woken
 }
 
-/// models.md 2.1: blocking accept wakes one worker a connection, and each in its turn.
-fn accept_is_exactly_even(model: &str) {
-    let woken = woken(&start(model), 5 * WORKERS);
-    let order: Vec<usize> = woken.iter().map(|w| w[0]).collect();
-    assert!(woken.iter().all(|w| w.len() == 1), "{model}: more than one was woken: {woken:?}");
-    assert!(order.iter().zip(&order[WORKERS..]).all(|(a, b)| a == b), "{model}: not in turn: {order:?}");
-    assert!((0..WORKERS).all(|w| order.iter().filter(|&&o| o == w).count() == 5), "{model}: {order:?}");
+/// Who served each of 20 connections, where each has woken one worker and no other.
+fn order(server: &Server) -> Vec<usize> {
+    let woken = woken(server, 5 * WORKERS);
+    assert!(woken.iter().all(|w| w.len() == 1), "more than one was woken: {woken:?}");
+    woken.concat()
+}
+
+fn is_in_turn(order: &[usize]) -> bool {
+    order.iter().zip(&order[WORKERS..]).all(|(a, b)| a == b)
+        && (0..WORKERS).all(|w| order.iter().filter(|&&o| o == w).count() == order.len() / WORKERS)
+}
+
+/// Linux wakes those who wait in accept first in, first out: one a connection, and exactly as many each.
+#[test]
+fn blocking_accept_is_exactly_even() {
+    for model in ["prefork", "prethread"] {
+        let order = order(&start(model));
+        assert!(is_in_turn(&order), "{model}: {order:?}");
+    }
+}
+
+/// With a lock, one is woken by the connection and one by the lock; first come, first served holds for the mutex of std and pthread
+/// only while nobody overtakes, so nothing is said about who.
+#[test]
+fn a_mutex_round_accept_wakes_a_second_worker() {
+    for model in ["prefork-mutex", "prethread-mutex"] {
+        let woken = woken(&start(model), 5 * WORKERS);
+        assert!(woken.iter().all(|w| w.len() == 2), "{model}: {woken:?}");
+    }
 }
 
 #[test]
-fn blocking_accept_is_exactly_even_over_processes() {
-    accept_is_exactly_even("prefork");
+fn the_leader_names_the_follower_that_came_last() {
+    let woken = woken(&start("leader-follower"), 5 * WORKERS);
+    let mut all = woken.concat();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 2, "{woken:?}");
+}
+
+#[test]
+fn a_hash_wakes_one_worker_and_spreads_over_all() {
+    let server = start("prefork-reuseport");
+    let mut used = order(&server);
+    used.extend(order(&server));
+    used.extend(order(&server));
+    // The chance that 60 fair throws miss one of four is 1 in 8 million.
+    assert!((0..WORKERS).all(|w| used.contains(&w)), "{used:?}");
+}
+
+#[test]
+fn the_parent_hands_out_by_the_policy_asked_for() {
+    for (policy, even) in [("first-free", false), ("round-robin", true), ("least", true)] {
+        let more = ["--workers", "4", "--hand-off", policy];
+        let order = order(&Server::with("prefork-fdpass", "echo", &more, &Begin::default()));
+        let as_wanted = if even { is_in_turn(&order) } else { order.iter().all(|o| *o == order[0]) };
+        assert!(as_wanted, "{policy}: {order:?}");
+    }
+}
+
+#[test]
+fn a_client_in_the_queue_outlives_the_worker_it_waits_for() {
+    for model in pools(true) {
+        let server = Server::with(model, "echo", &["--workers", "1"], &Begin::default());
+        let mut served = server.connect();
+        assert_eq!(exchange(&mut served, b"x"), b"x");
+        let mut waiting = server.connect();
+        sys::process::kill(server.child_pids()[0], sys::process::SIGKILL).unwrap();
+        assert_eq!(exchange(&mut waiting, b"mine now"), b"mine now", "{model}");
+    }
+}
+
+#[test]
+fn what_is_queued_when_the_order_to_stop_comes_is_served() {
+    for model in pools(false) {
+        let more = ["--workers", "1", "--work", "sleep:50ms"];
+        let mut server = Server::with(model, "greeting", &more, &Begin::default());
+        let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+        server.signal(sys::process::SIGTERM);
+        for client in &mut clients {
+            assert_eq!(read_to_end(client), b"thank you for connecting\n", "{model}");
+        }
+        assert_eq!(server.ended().0.code(), Some(0), "{model}");
+    }
+}
+
+/// A worker that is busy keeps the process, not the address: once the queue is empty, newcomers are refused. Where each worker has
+/// a queue of its own, that of a busy one cannot be known to be empty.
+#[test]
+fn a_stopping_pool_refuses_newcomers_while_it_drains() {
+    for model in pools(false).filter(|model| *model != "prefork-reuseport") {
+        let mut server = Server::with(model, "sized", &["--workers", "4"], &Begin::default());
+        let mut slow = server.connect();
+        std::io::Write::write_all(&mut slow, b"16777216\n").unwrap();
+        std::io::Read::read_exact(&mut slow, &mut [0; 1]).unwrap();
+        server.signal(sys::process::SIGTERM);
+        eventually("newcomers are refused", || {
+            std::net::TcpStream::connect(server.address).is_err().then_some(())
+        });
+        assert_eq!(read_to_end(&mut slow).len(), 16_777_215, "{model}");
+        assert_eq!(server.ended().0.code(), Some(0), "{model}");
+    }
 }
 
 #[test]
@@ -128,20 +221,37 @@ fn workers_that_die_at_once_are_started_five_times_a_second_at_most() {
         }
     }
     assert!(start.elapsed() >= std::time::Duration::from_millis(900), "{:?}", start.elapsed());
+    // A dying worker may still take a connection with it.
+    eventually("the dead are gone", || server.child_pids().iter().all(|p| !seen.contains(p)).then_some(()));
     server.canary();
+}
+
+/// Live processes of the server's process group, which is its own.
+fn group(leader: i32) -> usize {
+    let all = std::fs::read_dir("/proc").unwrap().flatten();
+    let stats = all.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+    let fields =
+        |stat: String| Some(stat.rsplit_once(") ")?.1.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    // Whoever adopts a process may take its time to reap it.
+    stats.filter_map(fields).filter(|f| f[0] != "Z" && f[2] == leader.to_string()).count()
 }
 
 #[test]
 fn no_worker_outlives_a_killed_parent() {
     for model in pools(true) {
-        let mut server = start(model);
-        let workers = workers(&server);
-        server.signal(sys::process::SIGKILL);
-        server.ended();
-        // Whoever adopts them may take its time to reap them.
-        eventually("the workers are gone", || {
-            workers.iter().all(|w| matches!(state(w), None | Some('Z'))).then_some(())
-        });
+        for round in 0..6 {
+            let mut server = start(model);
+            assert_eq!(group(server.pid()), 1 + WORKERS);
+            if round > 0 {
+                // The parent dies while it makes new workers: they have not asked yet to die with it.
+                for pid in server.child_pids() {
+                    sys::process::kill(pid, sys::process::SIGKILL).unwrap();
+                }
+            }
+            server.signal(sys::process::SIGKILL);
+            server.ended();
+            eventually("the workers are gone", || (group(server.pid()) == 0).then_some(()));
+        }
     }
 }
 
