@@ -38,6 +38,12 @@ fn capacity(capacity: Capacity) -> String {
     match capacity {
         Capacity::One => "one connection at a time".to_owned(),
         Capacity::Descriptors(limit) => format!("descriptors below {limit}"),
+        Capacity::Workers(workers) => {
+            format!("one connection a worker, {workers} workers unless told otherwise")
+        }
+        Capacity::Hashed(workers) => {
+            format!("one connection a worker, chosen by a hash; {workers} workers unless told otherwise")
+        }
         Capacity::System => "as many connections as the system allows".to_owned(),
     }
 }

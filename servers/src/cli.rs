@@ -34,7 +34,8 @@ struct Args {
     /// Handler work before each reply: spin:TIME or sleep:TIME
     #[arg(long, value_name = "WORK")]
     work: Option<Work>,
-    /// Threads or processes, for models that have a fixed number of them [default: the processors allowed]
+    /// Threads or processes, for models that have a fixed number of them [default: 16 in blocking pools, else the processors
+    /// allowed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
     /// Connections that the kernel may queue
@@ -43,9 +44,9 @@ struct Args {
     /// Most child processes at a time, for models that make one a connection
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_children: u32,
-    /// How an acceptor chooses the event loop for a connection, for models that hand over
-    #[arg(long, value_name = "POLICY", value_enum, default_value_t)]
-    hand_off: HandOff,
+    /// Which worker gets a connection, for models whose acceptor hands over [default: the model's own]
+    #[arg(long, value_name = "POLICY", value_enum)]
+    hand_off: Option<HandOff>,
     /// Print one JSON line a worker on standard error at the end: what the tests of the models look at
     #[arg(long, hide = true)]
     counters: bool,
@@ -93,7 +94,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(args: Args) -> Result<(), Failure> {
     let (entry, url) = check(&args)?;
     let options = Options {
-        workers: usize::from(args.workers.unwrap_or_else(processors)),
+        workers: usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors)),
         backlog: args.backlog,
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,

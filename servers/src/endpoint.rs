@@ -17,8 +17,8 @@ pub struct Options {
     pub grace: Duration,
     /// Most child processes at a time, for models that make one a connection.
     pub max_children: usize,
-    /// How an acceptor chooses the loop for a connection.
-    pub hand_off: HandOff,
+    /// How an acceptor chooses who gets a connection; `None` for the model's own way.
+    pub hand_off: Option<HandOff>,
     /// Print at the end what each worker did.
     pub counters: bool,
     /// Receive buffers that all connections share, for models that have a ring of them; a power of two.

@@ -64,10 +64,19 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 17] = [
+pub static MODELS: [Entry; 26] = [
     entry!(iterative),
     entry!(fork),
+    entry!(prefork),
+    entry!(prefork_flock),
+    entry!(prefork_mutex),
+    entry!(prefork_fdpass),
+    entry!(prefork_reuseport, listeners: EachWorker),
     entry!(thread),
+    entry!(prethread),
+    entry!(prethread_mutex),
+    entry!(thread_pool),
+    entry!(leader_follower),
     entry!(select),
     entry!(poll),
     entry!(epoll),

@@ -212,7 +212,9 @@ fn part(fd: BorrowedFd<'_>, how: Ended) {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             match socket::wait_readable(&[fd], Some(left)) {
                 Ok(ready) if ready.contains(&true) => {}
-                _ => break,
+                // A signal, or the time is over: the loop tells them apart.
+                Ok(_) => continue,
+                Err(_) => break,
             }
             if !matches!(socket::recv_now(fd, &mut scrap), Ok(n) if n > 0) {
                 break;

@@ -10,10 +10,13 @@ pub mod helpers;
 pub mod loops;
 pub mod oneshot;
 pub mod places;
+pub mod processes;
 pub mod reactor;
 pub mod roster;
 pub mod seats;
+pub mod serial;
 pub mod tasks;
+pub mod threads;
 
 use std::time::Duration;
 

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
-/// How a connection's loop is chosen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+/// How it is chosen who gets a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum HandOff {
+    /// The first in the list that has none (UNP, server 5): under little load the first does all the work.
+    FirstFree,
     /// In turn.
-    #[default]
     RoundRobin,
-    /// The loop with the fewest open connections, asked of all.
+    /// The one with the fewest connections, asked of all: open ones where there may be several, served ones where there is one.
     LeastConnections,
     /// The one with fewer open connections of two that are drawn (Mitzenmacher 2001; haproxy's listener queues).
     TwoChoices,
@@ -71,6 +72,7 @@ impl Chooser {
     pub fn choose(&mut self) -> Option<usize> {
         let chosen = match self.policy {
             HandOff::RoundRobin => None,
+            HandOff::FirstFree => self.first_free().or_else(|| self.least()),
             HandOff::LeastConnections => self.least(),
             HandOff::TwoChoices => {
                 let (a, b) = (self.draw(), self.draw());
@@ -91,6 +93,10 @@ impl Chooser {
             }
         }
         None
+    }
+
+    fn first_free(&self) -> Option<usize> {
+        (0..self.seats.len()).find(|&at| self.seats[at].taken() && self.seats[at].load() == 0)
     }
 
     fn least(&self) -> Option<usize> {
@@ -119,6 +125,8 @@ mod tests {
     fn each_policy_chooses_as_it_says() {
         let mut turns = Chooser::new(HandOff::RoundRobin, seats(&[9, 0, 0]));
         assert_eq!([(); 4].map(|()| turns.choose()), [Some(0), Some(1), Some(2), Some(0)]);
+        let mut first = Chooser::new(HandOff::FirstFree, seats(&[3, 0, 0]));
+        assert_eq!((first.choose(), first.choose()), (Some(1), Some(1)));
         let mut least = Chooser::new(HandOff::LeastConnections, seats(&[3, 1, 2]));
         assert_eq!([(); 2].map(|()| least.choose()), [Some(1), Some(1)]);
         let mut two = Chooser::new(HandOff::TwoChoices, seats(&[0, 0, 1000]));
@@ -129,7 +137,9 @@ mod tests {
 
     #[test]
     fn a_loop_that_has_ended_gets_nothing() {
-        for policy in [HandOff::RoundRobin, HandOff::LeastConnections, HandOff::TwoChoices] {
+        for policy in
+            [HandOff::FirstFree, HandOff::RoundRobin, HandOff::LeastConnections, HandOff::TwoChoices]
+        {
             let seats = seats(&[0, 5]);
             let mut chooser = Chooser::new(policy, seats.clone());
             seats[0].vacate();

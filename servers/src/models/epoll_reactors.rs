@@ -80,7 +80,8 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         })?;
     }
     team.await_ready()?;
-    let mut acceptor = Acceptor::new(listener, doors, options.hand_off, seats)?;
+    let mut acceptor =
+        Acceptor::new(listener, doors, options.hand_off.unwrap_or(HandOff::RoundRobin), seats)?;
     acceptor.epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
     acceptor.epoll.add(team.ended_bell().as_fd(), ENDED, Interest::READ)?;
     announce(&url);

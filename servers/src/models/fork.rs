@@ -1,9 +1,9 @@
 //! `fork`: a process for each connection. Not here: pools of processes made beforehand.
 
-use super::iterative::InHand;
 use crate::axes::{Axes, Capacity, tcp_only};
 use crate::drive::BACK_OFF;
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::serial::InHand;
 use crate::{Endpoint, Model, Options};
 use service::Service;
 use std::collections::HashSet;
@@ -42,8 +42,14 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(true)?;
     endpoint.ready();
-    let mut parent =
-        Parent { service, options: endpoint.options, signals, children: HashSet::new(), stopping: false };
+    let mut parent = Parent {
+        service,
+        options: endpoint.options,
+        own_id: process::own_id(),
+        signals,
+        children: HashSet::new(),
+        stopping: false,
+    };
     let mut listener = Some(endpoint.listener);
     let mut not_before: Option<Instant> = None;
     while let Some(open) = &listener {
@@ -69,6 +75,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
 struct Parent<S> {
     service: S,
     options: Options,
+    own_id: i32,
     signals: Signals,
     /// Not yet reaped: the numbers are the children's until then.
     children: HashSet<i32>,
@@ -115,7 +122,7 @@ impl<S: Service> Parent<S> {
         let grace = self.options.grace;
         // A panic must not unwind into the parent's code: the child would go on as a second server.
         let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| -> io::Result<()> {
-            process::die_with_parent()?;
+            process::die_with(self.own_id)?;
             // A child that kept them would keep the port busy, and would eat its parent's signals.
             process::close_inherited(listener.as_fd());
             process::close_inherited(self.signals.as_fd());

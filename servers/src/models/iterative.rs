@@ -1,11 +1,11 @@
 //! `iterative`: accept, serve, close, repeat. Not here: any concurrency; that is the point.
 
 use crate::axes::{Axes, Capacity, tcp_only};
-use crate::drive::blocking::{Buffers, Watch, serve as converse};
-use crate::{Endpoint, Model, drive::acceptor};
+use crate::drive::{acceptor, serial};
+use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::AsFd as _;
 use sys::stop;
 
 /// What it is.
@@ -24,29 +24,6 @@ pub static MODEL: Model = Model {
     supports: tcp_only,
 };
 
-/// The connection in hand, as the signal handler sees it.
-pub(super) struct InHand(());
-
-impl InHand {
-    /// Takes `connection` in hand, until dropped.
-    pub(super) fn take(connection: BorrowedFd<'_>) -> Self {
-        stop::set_connection(Some(connection));
-        Self(())
-    }
-}
-
-impl Drop for InHand {
-    fn drop(&mut self) {
-        stop::set_connection(None);
-    }
-}
-
-impl Watch for InHand {
-    fn idle(&self, idle: bool) -> bool {
-        stop::set_idle(idle)
-    }
-}
-
 /// Serves until it is told to stop.
 ///
 /// # Errors
@@ -54,10 +31,5 @@ impl Watch for InHand {
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     endpoint.ready();
-    let mut buffers = Buffers::default();
-    while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
-        let in_hand = InHand::take(connection.as_fd());
-        converse(connection, service.open(), &mut buffers, in_hand);
-    }
-    Ok(())
+    serial::serve(&service, || acceptor::next(endpoint.listener.as_fd()))
 }

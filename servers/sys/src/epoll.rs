@@ -115,6 +115,12 @@ fn event(key: u64, flags: EventFlags) -> Event {
     }
 }
 
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_ref().as_fd()
+    }
+}
+
 impl Poller for Epoll {
     fn add(&mut self, fd: BorrowedFd<'_>, key: u64, interest: Interest) -> io::Result<()> {
         self.control_add(fd, key, flags(interest) | self.extra)

@@ -15,6 +15,8 @@ pub mod clock;
 pub mod epoll;
 pub mod errno;
 pub mod inbox;
+pub mod lock;
+pub mod pass;
 pub mod poll;
 pub mod poller;
 pub mod process;
@@ -25,6 +27,7 @@ pub mod spawn;
 pub mod stop;
 pub mod terminal;
 pub mod uring;
+pub mod wake;
 
 pub use addr::{Address, BadUrl, Family, Url};
 pub use bell::Bell;

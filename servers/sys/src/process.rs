@@ -62,6 +62,22 @@ pub fn die_with_parent() -> io::Result<()> {
     Ok(rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?)
 }
 
+/// As [`die_with_parent`], for a child that has just been made by `parent`, which may be gone already.
+///
+/// # Errors
+/// ESRCH when it is; those of prctl(2).
+pub fn die_with(parent_pid: i32) -> io::Result<()> {
+    die_with_parent()?;
+    // Only now: a parent that dies after the look is one whose death the kernel tells.
+    if parent() == parent_pid { Ok(()) } else { Err(io::Error::from_raw_os_error(libc::ESRCH)) }
+}
+
+/// The calling process's id.
+#[must_use]
+pub fn own_id() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
 /// Has orphans among this process's descendants become its children (prctl(2), PR_SET_CHILD_SUBREAPER).
 ///
 /// # Errors

@@ -338,3 +338,11 @@ fn wait(
 pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
+
+/// Whether calls on `fd` return EAGAIN instead of blocking.
+///
+/// # Errors
+/// Those of fcntl(2).
+pub fn is_nonblocking(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_getfl(fd)?.contains(rustix::fs::OFlags::NONBLOCK))
+}

@@ -37,11 +37,7 @@ pub fn prepare(command: &mut Command, begin: &Begin) {
 }
 
 fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
-    crate::process::die_with_parent()?;
-    if crate::process::parent() != parent {
-        // The parent died between fork and prctl.
-        return Err(io::Error::from_raw_os_error(libc::ESRCH));
-    }
+    crate::process::die_with(parent)?;
     for signal in 1..=libc::SIGRTMAX() {
         // SAFETY: SIG_DFL is a valid action for any number; KILL, STOP and gaps give EINVAL, which is fine.
         unsafe { libc::signal(signal, libc::SIG_DFL) };

@@ -6,6 +6,8 @@ use crate::fixture::{Server, run};
 fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
     let busy = Server::start("epoll", "echo");
     let taken = format!("tcp://{}", busy.address);
+    let sharing = Server::start("prefork-reuseport", "echo");
+    let shared = format!("tcp://{}", sharing.address);
     for (args, code, says) in [
         (vec!["nonesuch"], 2, "unknown model `nonesuch`; the models are iterative"),
         (vec!["epoll", "--listen", "127.0.0.1:0"], 2, "unknown scheme"),
@@ -14,6 +16,8 @@ fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
         (vec!["epoll", "--listen", "unix:/tmp/x"], 2, "does not serve unix"),
         (vec!["epoll", "--listen", "udp://127.0.0.1:0"], 2, "does not serve udp"),
         (vec!["epoll", "--listen", &taken], 3, "another server has the port"),
+        (vec!["prefork-reuseport", "--listen", &shared], 3, "another server has the port"),
+        (vec!["prefork-fdpass", "--hand-off", "best"], 2, "first-free"),
         (vec!["epoll", "--listen", "tcp://192.0.2.1:0"], 3, "does not have the address"),
         (vec!["epoll", "--service", "ecco"], 2, "unknown service `ecco`"),
         (vec!["epoll", "--work", "spin"], 2, "handler work is"),

@@ -137,21 +137,24 @@ impl Server {
         (status, start.elapsed())
     }
 
+    /// Open descriptors of the server and of the workers that it has at rest.
     pub(crate) fn descriptors(&self) -> usize {
-        std::fs::read_dir(format!("/proc/{}/fd", self.pid())).unwrap().count()
+        let of = |pid| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+        of(self.pid()) + self.child_pids().into_iter().map(of).sum::<usize>()
+    }
+
+    pub(crate) fn child_pids(&self) -> Vec<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten();
+        let lists =
+            tasks.map(|task| std::fs::read_to_string(task.path().join("children")).unwrap_or_default());
+        lists
+            .flat_map(|l| l.split_ascii_whitespace().map(|w| w.parse().unwrap()).collect::<Vec<_>>())
+            .collect()
     }
 
     /// State letters of the server's children.
     pub(crate) fn children(&self) -> Vec<char> {
-        let mut states = Vec::new();
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten() {
-            let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            for child in list.split_ascii_whitespace() {
-                let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-                states.extend(stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()));
-            }
-        }
-        states
+        self.child_pids().into_iter().filter_map(|pid| state(&format!("/proc/{pid}"))).collect()
     }
 
     /// An exchange on a fresh connection of an `echo` server.
@@ -166,6 +169,12 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// State letter of a process or thread; `None` when it is gone.
+pub(crate) fn state(folder: &str) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("{folder}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
 }
 
 /// Sends and reads as many bytes back.

@@ -11,6 +11,7 @@ mod cli;
 mod fixture;
 mod lifecycle;
 mod limits;
+mod pools;
 mod stream;
 mod topology;
 mod uring;
@@ -25,7 +26,25 @@ macro_rules! each_model {
             #[test]
             fn fork() { super::$name("fork"); }
             #[test]
+            fn prefork() { super::$name("prefork"); }
+            #[test]
+            fn prefork_flock() { super::$name("prefork-flock"); }
+            #[test]
+            fn prefork_mutex() { super::$name("prefork-mutex"); }
+            #[test]
+            fn prefork_fdpass() { super::$name("prefork-fdpass"); }
+            #[test]
+            fn prefork_reuseport() { super::$name("prefork-reuseport"); }
+            #[test]
             fn thread() { super::$name("thread"); }
+            #[test]
+            fn prethread() { super::$name("prethread"); }
+            #[test]
+            fn prethread_mutex() { super::$name("prethread-mutex"); }
+            #[test]
+            fn thread_pool() { super::$name("thread-pool"); }
+            #[test]
+            fn leader_follower() { super::$name("leader-follower"); }
             #[test]
             fn select() { super::$name("select"); }
             #[test]
@@ -74,7 +93,16 @@ fn the_suite_covers_the_registry() {
         [
             "iterative",
             "fork",
+            "prefork",
+            "prefork-flock",
+            "prefork-mutex",
+            "prefork-fdpass",
+            "prefork-reuseport",
             "thread",
+            "prethread",
+            "prethread-mutex",
+            "thread-pool",
+            "leader-follower",
             "select",
             "poll",
             "epoll",
