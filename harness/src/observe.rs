@@ -1,19 +1,33 @@
 //! What the server uses while it is under load: processor time, memory, threads, descriptors. Not here: judging it.
 //!
-//! Observation costs time on the generator's processor, so during the timed window only cheap things are read: the control
-//! group's counter every 10 ms, the process tree every 250 ms. What is dear (proportional memory) is read before the load and
-//! during the warm-up.
+//! Observation costs time on the generator's processor, and shows there as lateness. So the processor time is read often only near
+//! the edges of the timed window, between which nothing but its sum matters; the process tree, which takes milliseconds where it
+//! has many processes, is walked twice; memory by page is read before the load and during the warm-up.
 
 use crate::cgroup::Group;
 use crate::spawn::Identity;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How often the processor time is read. The window's edges are found by interpolation between two readings.
-pub const CPU_EVERY: Duration = Duration::from_millis(10);
+/// How often the processor time is read near an edge of the window, which is then found by interpolation between two readings.
+const NEAR: Duration = Duration::from_millis(5);
 
-/// How often the process tree is walked.
-const TREE_EVERY: Duration = Duration::from_millis(250);
+/// How often it is read elsewhere.
+const FAR: Duration = Duration::from_millis(100);
+
+/// How long after its time an edge may come: the generator has to be started and to connect before, and to notice the end.
+const LATE: Duration = Duration::from_millis(150);
+
+/// The time until the next reading, `elapsed` after the generator was started: `edges` are when the window should begin and end.
+#[must_use]
+pub fn until_next(elapsed: Duration, edges: [Duration; 2]) -> Duration {
+    let next = edges.into_iter().find(|edge| elapsed < *edge + LATE);
+    match next {
+        Some(edge) if elapsed + NEAR < edge => (edge - elapsed - NEAR).clamp(NEAR, FAR),
+        Some(_) => NEAR,
+        None => FAR,
+    }
+}
 
 /// Watches one server.
 #[derive(Debug)]
@@ -21,7 +35,6 @@ pub struct Watcher {
     root: Identity,
     group: Option<Group>,
     readings: Vec<Reading>,
-    next_tree: Instant,
     /// Most resident memory, threads and processes seen at a time.
     pub peak: Peak,
 }
@@ -49,8 +62,7 @@ impl Watcher {
     #[must_use]
     pub fn new(root: Identity) -> Self {
         let group = Group::make().filter(|group| group.add(root.pid).is_ok());
-        let mut watcher =
-            Self { root, group, readings: Vec::new(), next_tree: Instant::now(), peak: Peak::default() };
+        let mut watcher = Self { root, group, readings: Vec::new(), peak: Peak::default() };
         watcher.sample();
         watcher
     }
@@ -61,15 +73,10 @@ impl Watcher {
         if self.group.is_some() { "cgroup" } else { "proc" }
     }
 
-    /// Takes a reading; call it every [`CPU_EVERY`].
+    /// Takes a reading; call it when [`until_next`] says.
     pub fn sample(&mut self) {
         if let Some(cpu_ns) = self.cpu_ns() {
             self.readings.push(Reading { at_ns: sys::clock::realtime_ns(), cpu_ns });
-        }
-        let now = Instant::now();
-        if now >= self.next_tree {
-            self.next_tree = now + TREE_EVERY;
-            self.walk();
         }
     }
 
@@ -80,7 +87,8 @@ impl Watcher {
         }
     }
 
-    fn walk(&mut self) {
+    /// Looks at every process of the tree.
+    pub fn walk(&mut self) {
         let mut seen = Peak::default();
         for pid in tree(self.root.pid) {
             let Some((rss_bytes, threads)) = memory_and_threads(pid) else { continue };
@@ -91,6 +99,8 @@ impl Watcher {
         self.peak.rss_bytes = self.peak.rss_bytes.max(seen.rss_bytes);
         self.peak.threads = self.peak.threads.max(seen.threads);
         self.peak.processes = self.peak.processes.max(seen.processes);
+        // What the server's own process has had at any time, the kernel knows.
+        self.peak.rss_bytes = self.peak.rss_bytes.max(high_water(self.root.pid).unwrap_or(0));
     }
 
     /// Processor time used between two moments of the wall clock, in nanoseconds; `None` where the readings do not cover them.
@@ -151,6 +161,12 @@ fn memory_and_threads(pid: i32) -> Option<(u64, u64)> {
     Some((stat.rss * procfs::page_size(), u64::try_from(stat.num_threads).unwrap_or(0)))
 }
 
+fn high_water(pid: i32) -> Option<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
 fn anonymous_bytes(pid: i32) -> Option<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:"))?;
@@ -185,6 +201,19 @@ mod tests {
         assert_eq!(interpolate(&readings, 200), Some(30.0));
         assert_eq!(interpolate(&readings, 100), None);
         assert_eq!(interpolate(&readings, 201), None);
+    }
+
+    #[test]
+    fn reads_often_near_the_edges_only_and_misses_none() {
+        let ms = Duration::from_millis;
+        let edges = [ms(250), ms(1_250)];
+        assert_eq!(until_next(ms(0), edges), FAR);
+        assert_eq!(until_next(ms(200), edges), ms(45));
+        assert_eq!(until_next(ms(244), edges), NEAR);
+        assert_eq!(until_next(ms(399), edges), NEAR);
+        assert_eq!(until_next(ms(400), edges), FAR);
+        assert_eq!(until_next(ms(1_300), edges), NEAR);
+        assert_eq!(until_next(ms(1_400), edges), FAR);
     }
 
     #[test]

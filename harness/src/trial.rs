@@ -2,7 +2,7 @@
 
 use crate::cpus::Split;
 use crate::interrupt::Interrupt;
-use crate::observe::{self, CPU_EVERY, Watcher};
+use crate::observe::{self, Watcher};
 use crate::plan::Planned;
 use crate::spawn::{Child, ServerCommand, SpawnError, Tool, ToolCommand, ToolRun};
 use record::SCHEMA;
@@ -190,23 +190,29 @@ impl Bench {
         interrupt: &Interrupt,
     ) -> Option<(ToolRun, Option<u64>)> {
         let start = Instant::now();
-        let memory_at = start + self.warm_up / 2;
-        let give_up = start + self.warm_up + window + LOAD_EXTRA;
+        let edges = [self.warm_up, self.warm_up + window];
         let mut memory = None;
-        while tool.wait(CPU_EVERY).is_none() {
+        let mut walked = false;
+        while tool.wait(observe::until_next(start.elapsed(), edges)).is_none() {
             if interrupt.asked() {
                 return None;
             }
-            let now = Instant::now();
-            if memory.is_none() && now >= memory_at {
+            let elapsed = start.elapsed();
+            watcher.sample();
+            if memory.is_none() && elapsed >= self.warm_up / 2 {
                 memory = Some(watcher.anonymous_bytes());
+                watcher.walk();
             }
-            if now >= give_up {
+            if !walked && elapsed >= self.warm_up + window / 2 {
+                watcher.walk();
+                walked = true;
+            }
+            if elapsed >= edges[1] + LOAD_EXTRA {
                 break;
             }
-            watcher.sample();
         }
         watcher.sample();
+        watcher.walk();
         Some((tool.finish(Duration::ZERO), memory.flatten()))
     }
 
