@@ -85,6 +85,8 @@ pub(crate) struct Engine<'a> {
     peak: u64,
     ever_connected: bool,
     refusals: u64,
+    /// Connects tried, by which the source address is chosen.
+    dialled: u8,
     dial_errors: Tally,
     last_completed_ns: u64,
     last_resolved_ns: u64,
@@ -158,6 +160,7 @@ impl<'a> Engine<'a> {
             peak: 0,
             ever_connected: false,
             refusals: 0,
+            dialled: 0,
             dial_errors: Tally::new(),
             last_completed_ns: 0,
             last_resolved_ns: 0,

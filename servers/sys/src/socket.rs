@@ -115,8 +115,47 @@ pub fn accept_error(error: io::Error) -> Accepted {
 /// # Errors
 /// EMFILE, EADDRNOTAVAIL (no source port left), ENETUNREACH; ECONNREFUSED may be reported at once on loopback.
 pub fn connect_start(address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+    let socket = connecting_socket(address)?;
+    start_connect(socket, address, receive_buffer)
+}
+
+/// As [`connect_start`], from the address `source`; its port is chosen by the connect, and so needs to be free for this one
+/// destination only (ip(7), IP_BIND_ADDRESS_NO_PORT).
+///
+/// # Errors
+/// As [`connect_start`]; EADDRNOTAVAIL where the machine does not have `source`.
+pub fn connect_start_from(
+    source: std::net::Ipv4Addr,
+    address: SocketAddr,
+    receive_buffer: Option<usize>,
+) -> io::Result<OwnedFd> {
+    let socket = connecting_socket(address)?;
+    let on: libc::c_int = 1;
+    let length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: `on` has `length` bytes and lives through the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::IPPROTO_IP,
+            libc::IP_BIND_ADDRESS_NO_PORT,
+            (&raw const on).cast(),
+            length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    socket.bind(&SocketAddr::from((source, 0)).into())?;
+    start_connect(socket, address, receive_buffer)
+}
+
+fn connecting_socket(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+fn start_connect(socket: Socket, address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
     if let Some(bytes) = receive_buffer {
         socket.set_recv_buffer_size(bytes)?;
     }
