@@ -24,7 +24,7 @@ pub fn check_model(
 ) -> anyhow::Result<ModelConformance> {
     let seed = 1;
     let until = Some(Instant::now() + budget);
-    let origin = Origin::Ours { program: exe.to_owned(), args: vec!["serve".into(), model.into()] };
+    let origin = Origin::Ours { program: exe.to_owned(), args: runner::serve_args(model) };
     let mut subject = Subject::new(model, origin, service, seed);
     subject.nature = nature_of(model);
     let control = Control::start(service, seed).context("cannot start the control server")?;

@@ -176,7 +176,7 @@ fn subject(args: &Args) -> Result<Subject, Failure> {
             Subject::new(target.clone(), Origin::Address { url, pid: args.pid }, kind, args.seed)
         }
         (Some(model), true) => {
-            let origin = Origin::Ours { program: exe()?, args: vec!["serve".into(), model.into()] };
+            let origin = Origin::Ours { program: exe()?, args: runner::serve_args(model) };
             let mut subject = Subject::new(model.clone(), origin, kind(None), args.seed);
             subject.nature = nature_of(model);
             subject

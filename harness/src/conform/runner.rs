@@ -236,6 +236,19 @@ pub fn nature_of(model: &str) -> Nature {
     }
 }
 
+/// How one of our models is started to be checked: a pool with more workers than any case has connections (50), so that what is
+/// judged is its conduct and not its size, which is a number on the command line; one whose connections are spread by a hash with
+/// a single worker, so that it is not chance whether two of them meet.
+#[must_use]
+pub fn serve_args(model: &str) -> Vec<std::ffi::OsString> {
+    let workers = match servers::model(model).map(|entry| entry.model.capacity) {
+        Some(Capacity::Workers(_)) => &["--workers", "64"][..],
+        Some(Capacity::Hashed(_)) => &["--workers", "1"],
+        _ => &[],
+    };
+    ["serve", model].iter().chain(workers).map(std::ffi::OsString::from).collect()
+}
+
 /// Time for a whole quick run when nothing is said.
 pub const QUICK: Duration = Duration::from_secs(6);
 
