@@ -16,15 +16,15 @@ pub fn text() -> String {
             .map(Family::name)
             .collect();
         let axes = model.axes;
-        text.push_str(&format!("{:<10} {}\n", model.name, model.summary));
+        text.push_str(&format!("{:<17} {}\n", model.name, model.summary));
         text.push_str(&format!(
-            "           from {}; serves {}; {}\n",
+            "                  from {}; serves {}; {}\n",
             model.origin,
             served.join(", "),
             capacity(model.capacity)
         ));
         text.push_str(&format!(
-            "           accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
+            "                  accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
             axes.accept, axes.isolation, axes.lifetime, axes.multiplexing, axes.work
         ));
     }
@@ -35,6 +35,12 @@ fn capacity(capacity: Capacity) -> String {
     match capacity {
         Capacity::One => "one connection at a time".to_owned(),
         Capacity::Descriptors(limit) => format!("descriptors below {limit}"),
+        Capacity::Workers(workers) => {
+            format!("one connection a worker, {workers} workers unless told otherwise")
+        }
+        Capacity::Hashed(workers) => {
+            format!("one connection a worker, chosen by a hash; {workers} workers unless told otherwise")
+        }
         Capacity::System => "as many connections as the system allows".to_owned(),
     }
 }

@@ -114,12 +114,13 @@ impl Bench {
     fn server_command(&self, planned: &Planned) -> ServerCommand {
         let serve = || (self.exe.clone(), vec!["serve".into(), planned.scenario.model.clone().into()]);
         let (program, mut args) = self.stand_in.clone().unwrap_or_else(serve);
-        let workers = self.cpus.server.len().to_string();
         let service = planned.workload.service.as_str();
-        args.extend(
-            ["--listen", "tcp://127.0.0.1:0", "--service", service, "--workers", &workers]
-                .map(OsString::from),
-        );
+        args.extend(["--listen", "tcp://127.0.0.1:0", "--service", service].map(OsString::from));
+        // A worker of a blocking pool waits most of its time: their number is the model's own, not that of the processors.
+        let own = servers::model(&planned.scenario.model).and_then(|entry| entry.model.capacity.workers());
+        if own.is_none() {
+            args.extend(["--workers".into(), self.cpus.server.len().to_string().into()]);
+        }
         let mut command = ServerCommand::new(program, args);
         command.begin.cpus.clone_from(&self.cpus.server);
         command

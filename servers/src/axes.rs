@@ -24,11 +24,28 @@ pub enum Capacity {
     One,
     /// As many as there are descriptors below this number.
     Descriptors(u32),
+    /// As many as it has workers, of which this is the number when none is asked for; the next is served when one has closed.
+    Workers(u16),
+    /// One a worker, and the kernel's hash chooses the worker: any two can meet at one while others are free.
+    Hashed(u16),
     /// As many as the system lets it have.
     System,
 }
 
+/// Workers of a blocking pool when no number is asked for. A worker waits most of its time, so the number is that of the
+/// connections to be held, not of the processors; UNP's pools have 15.
+pub const POOL: u16 = 16;
+
 impl Capacity {
+    /// Workers when no number is asked for; `None` where the number of processors is right.
+    #[must_use]
+    pub fn workers(self) -> Option<u16> {
+        match self {
+            Self::Workers(workers) | Self::Hashed(workers) => Some(workers),
+            Self::One | Self::Descriptors(_) | Self::System => None,
+        }
+    }
+
     /// Why `connections` that stay open at the same time cannot be held, if so.
     #[must_use]
     pub fn refuses(self, connections: u64) -> Option<String> {
@@ -40,6 +57,12 @@ impl Capacity {
             Self::Descriptors(limit) if connections + 8 > u64::from(limit) => {
                 Some(format!("cannot watch descriptors from {limit} on"))
             }
+            Self::Workers(workers) if connections > u64::from(workers) => Some(format!(
+                "{workers} workers serve a connection each; the others would wait until one closes"
+            )),
+            Self::Hashed(_) if connections > 1 => Some(
+                "the kernel's hash may give one worker two connections, of which the second waits".to_owned(),
+            ),
             _ => None,
         }
     }

@@ -33,7 +33,8 @@ struct Args {
     /// Handler work before each reply: spin:TIME or sleep:TIME
     #[arg(long, value_name = "WORK")]
     work: Option<Work>,
-    /// Threads or processes, for models that have a fixed number of them [default: the processors allowed]
+    /// Threads or processes, for models that have a fixed number of them [default: 16 in blocking pools, else the processors
+    /// allowed]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
     /// Connections that the kernel may queue
@@ -48,7 +49,7 @@ struct Args {
 }
 
 fn models_help() -> String {
-    let lines = MODELS.iter().map(|entry| format!("  {:<10} {}", entry.model.name, entry.model.summary));
+    let lines = MODELS.iter().map(|entry| format!("  {:<17} {}", entry.model.name, entry.model.summary));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -77,7 +78,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn command(args: Args) -> Result<(), Failure> {
     let (entry, url) = check(&args)?;
     let options = Options {
-        workers: usize::from(args.workers.unwrap_or_else(processors)),
+        workers: usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors)),
         backlog: args.backlog,
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,

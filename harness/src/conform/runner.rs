@@ -10,6 +10,7 @@ use super::fault::{Fault, What};
 use super::scene::{Effort, Scene};
 use super::subject::{Nature, Origin, Subject};
 use record::conform::{CaseResult, CaseVerdict, Conformance};
+use servers::Capacity;
 use std::time::{Duration, Instant};
 
 /// How a run is made.
@@ -227,10 +228,11 @@ fn hash(text: &str) -> u64 {
 /// What a model of ours does by nature (conformance.md, 3.1).
 #[must_use]
 pub fn nature_of(model: &str) -> Nature {
-    match model {
-        "iterative" => Nature::Serial,
-        m if m.starts_with("prefork") || m.starts_with("prethread") || m.contains("pool") => Nature::Workers,
-        _ => Nature::Concurrent,
+    match servers::model(model).map(|entry| entry.model.capacity) {
+        // Two connections may meet at one worker: no more than one at a time is promised.
+        Some(Capacity::One | Capacity::Hashed(_)) => Nature::Serial,
+        Some(Capacity::Workers(_)) => Nature::Workers,
+        Some(Capacity::Descriptors(_) | Capacity::System) | None => Nature::Concurrent,
     }
 }
 
