@@ -49,8 +49,18 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 6] =
-    [entry!(iterative), entry!(fork), entry!(thread), entry!(select), entry!(epoll), entry!(tasks)];
+pub static MODELS: [Entry; 10] = [
+    entry!(iterative),
+    entry!(fork),
+    entry!(thread),
+    entry!(rayon_pool),
+    entry!(select),
+    entry!(epoll),
+    entry!(tasks),
+    entry!(async_current),
+    entry!(async_per_core),
+    entry!(smol),
+];
 
 /// The model of that name.
 #[must_use]

@@ -3,9 +3,12 @@
 pub mod acceptor;
 pub mod blocking;
 pub mod conn;
+pub mod drain;
+pub mod lanes;
 pub mod reactor;
 pub mod roster;
 pub mod tasks;
+pub mod waits;
 
 use std::time::Duration;
 

@@ -246,7 +246,7 @@ fn key(index: usize, generation: u32) -> u64 {
 }
 
 /// A connection's descriptor as the state machine sees it.
-struct Socket<'a>(&'a OwnedFd);
+pub(super) struct Socket<'a>(pub(super) &'a OwnedFd);
 
 impl Io for Socket<'_> {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

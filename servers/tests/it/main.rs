@@ -30,6 +30,14 @@ macro_rules! each_model {
             fn epoll() { super::$name("epoll"); }
             #[test]
             fn tasks() { super::$name("async"); }
+            #[test]
+            fn async_current() { super::$name("async-current"); }
+            #[test]
+            fn async_per_core() { super::$name("async-per-core"); }
+            #[test]
+            fn smol() { super::$name("smol"); }
+            #[test]
+            fn rayon_pool() { super::$name("rayon-pool"); }
         }
     )* };
 }
@@ -39,7 +47,18 @@ fn the_suite_covers_the_registry() {
     let names: Vec<&str> = servers::MODELS.iter().map(|entry| entry.model.name).collect();
     assert_eq!(
         names,
-        ["iterative", "fork", "thread", "select", "epoll", "async"],
+        [
+            "iterative",
+            "fork",
+            "thread",
+            "rayon-pool",
+            "select",
+            "epoll",
+            "async",
+            "async-current",
+            "async-per-core",
+            "smol"
+        ],
         "add the new model to each_model!"
     );
 }
