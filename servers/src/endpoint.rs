@@ -1,5 +1,6 @@
 //! What a model is given: a listening socket, options, and the ready line to print once it can serve. Not here: the models.
 
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -18,6 +19,18 @@ pub struct Options {
     pub max_children: usize,
 }
 
+/// Who serves a connection, for models that execute a program for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Handler {
+    /// This program, executed anew.
+    #[default]
+    Own,
+    /// Another, with its arguments.
+    Program(Vec<OsString>),
+    /// This process: it was executed for the connection that is its standard input.
+    Here,
+}
+
 /// A bound and listening socket.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -27,6 +40,8 @@ pub struct Endpoint {
     pub url: Url,
     /// Options.
     pub options: Options,
+    /// Who serves a connection; models that execute nothing ignore it.
+    pub handler: Handler,
 }
 
 impl Endpoint {
@@ -37,7 +52,16 @@ impl Endpoint {
     pub fn bind(url: &Url, options: Options) -> io::Result<Self> {
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
         let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-        Ok(Self { listener, url: url.at(bound), options })
+        Ok(Self { listener, url: url.at(bound), options, handler: Handler::Own })
+    }
+
+    /// In place of a listener, the connection that is this process's standard input (see [`Handler::Here`]).
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn inherited(url: Url, options: Options) -> io::Result<Self> {
+        let listener = std::os::fd::AsFd::as_fd(&io::stdin()).try_clone_to_owned()?;
+        Ok(Self { listener, url, options, handler: Handler::Here })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.

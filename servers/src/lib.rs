@@ -10,5 +10,5 @@ pub mod registry;
 
 pub use axes::{Axes, Capacity, Support};
 pub use cli::main;
-pub use endpoint::{Endpoint, Options};
+pub use endpoint::{Endpoint, Handler, Options};
 pub use registry::{MODELS, Model, model};

@@ -49,9 +49,10 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 10] = [
+pub static MODELS: [Entry; 11] = [
     entry!(iterative),
     entry!(fork),
+    entry!(inetd),
     entry!(thread),
     entry!(rayon_pool),
     entry!(select),

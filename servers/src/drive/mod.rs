@@ -4,6 +4,7 @@ pub mod acceptor;
 pub mod blocking;
 pub mod conn;
 pub mod drain;
+pub mod forking;
 pub mod lanes;
 pub mod reactor;
 pub mod roster;

@@ -4,6 +4,7 @@ pub mod async_current;
 pub mod async_per_core;
 pub mod epoll;
 pub mod fork;
+pub mod inetd;
 pub mod iterative;
 pub mod rayon_pool;
 pub mod select;

@@ -9,6 +9,7 @@
 
 mod cli;
 mod fixture;
+mod inetd;
 mod lifecycle;
 mod limits;
 mod stream;
@@ -22,6 +23,8 @@ macro_rules! each_model {
             fn iterative() { super::$name("iterative"); }
             #[test]
             fn fork() { super::$name("fork"); }
+            #[test]
+            fn inetd() { super::$name("inetd"); }
             #[test]
             fn thread() { super::$name("thread"); }
             #[test]
@@ -50,6 +53,7 @@ fn the_suite_covers_the_registry() {
         [
             "iterative",
             "fork",
+            "inetd",
             "thread",
             "rayon-pool",
             "select",
