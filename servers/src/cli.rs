@@ -56,7 +56,13 @@ struct Args {
 }
 
 fn models_help() -> String {
-    let lines = MODELS.iter().map(|entry| format!("  {:<17} {}", entry.model.name, entry.model.summary));
+    let unsupported = |entry: &Entry| {
+        registry::unsupported(entry.model.name)
+            .map_or_else(String::new, |reason| format!(" (unsupported here: {reason})"))
+    };
+    let lines = MODELS
+        .iter()
+        .map(|entry| format!("  {:<17} {}{}", entry.model.name, entry.model.summary, unsupported(entry)));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -90,6 +96,7 @@ fn command(args: Args) -> Result<(), Failure> {
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,
     };
+    (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {} {reason}", args.model)))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
     let mut endpoint = if args.one_connection {

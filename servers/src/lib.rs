@@ -11,4 +11,4 @@ pub mod registry;
 pub use axes::{Axes, Capacity, Support};
 pub use cli::main;
 pub use endpoint::{Endpoint, Handler, Options};
-pub use registry::{MODELS, Model, model};
+pub use registry::{MODELS, Model, model, unsupported};

@@ -32,10 +32,15 @@ pub struct Entry {
     pub model: &'static Model,
     /// Runs it until it is told to stop.
     pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+    /// Whether it can run on this machine, found out by trying; else why not. Most can anywhere.
+    pub probe: fn() -> Result<(), String>,
 }
 
 macro_rules! entry {
     ($name:ident) => {
+        entry!($name, || Ok(()))
+    };
+    ($name:ident, $probe:expr) => {
         Entry {
             model: &models::$name::MODEL,
             run: |kind, work, endpoint| match kind {
@@ -44,12 +49,13 @@ macro_rules! entry {
                 Kind::Sized => models::$name::serve(service::sized::SizedService { work }, endpoint),
                 Kind::Http => models::$name::serve(service::http::Http { work }, endpoint),
             },
+            probe: $probe,
         }
     };
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 11] = [
+pub static MODELS: [Entry; 12] = [
     entry!(iterative),
     entry!(fork),
     entry!(inetd),
@@ -61,12 +67,19 @@ pub static MODELS: [Entry; 11] = [
     entry!(async_current),
     entry!(async_per_core),
     entry!(smol),
+    entry!(compio, models::compio::probe),
 ];
 
 /// The model of that name.
 #[must_use]
 pub fn model(name: &str) -> Option<&'static Entry> {
     MODELS.iter().find(|entry| entry.model.name == name)
+}
+
+/// Why the model of that name cannot run on this machine, if so.
+#[must_use]
+pub fn unsupported(name: &str) -> Option<String> {
+    model(name).and_then(|entry| (entry.probe)().err())
 }
 
 /// The names of all models, for messages.

@@ -6,6 +6,7 @@ pub mod conn;
 pub mod drain;
 pub mod forking;
 pub mod lanes;
+pub mod owned;
 pub mod reactor;
 pub mod roster;
 pub mod tasks;

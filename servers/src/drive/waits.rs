@@ -10,8 +10,9 @@ use smol::future::or;
 use smol::{Async, Timer};
 use std::cell::RefCell;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Instant;
+use sys::socket::{Side, shutdown};
 use sys::{Event, Interest};
 
 /// Bytes read at a time: one buffer a thread, lent to whichever task it runs, so that a waiting task owns none.
@@ -25,28 +26,26 @@ thread_local! {
 pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
     // Entered before it was registered, so the entry is dropped first on this way out as well.
     let Ok(stream) = Async::new_nonblocking(connection) else { return drop(entry) };
+    // Declared last, dropped first: the entry leaves the roster before the descriptor is closed.
+    let entry = entry;
     let mut conn = Conn::new(protocol);
     let mut next = conn.on_open(&mut Socket(stream.get_ref()));
     while next != Next::Done {
-        let last = entry.idle(conn.is_idle());
-        // Told to stop: what has arrived is still answered.
-        let woken = if last { Ok(Woken::Ready(Interest::READ)) } else { wait(&stream, next).await };
+        if entry.idle(conn.is_idle()) {
+            // Told to stop: what has arrived is still answered, then comes an end. A reset connection cannot be shut, and is ready.
+            let _ = shutdown(stream.get_ref().as_fd(), Side::Read);
+        }
+        let Ok(woken) = wait(&stream, next).await else { break };
         // Not idle while it runs: a stop waits for what is being answered.
         entry.idle(false);
         next = match woken {
-            Ok(Woken::Ready(Interest { read, write })) => BUFFER.with_borrow_mut(|scratch| {
+            Woken::Ready(Interest { read, write }) => BUFFER.with_borrow_mut(|scratch| {
                 let event = Event { key: 0, read, write, hang_up: false };
                 conn.on_event(event, &mut Socket(stream.get_ref()), scratch)
             }),
-            Ok(Woken::Time) => conn.on_time(Instant::now(), &mut Socket(stream.get_ref())),
-            Err(_) => break,
+            Woken::Time => conn.on_time(Instant::now(), &mut Socket(stream.get_ref())),
         };
-        if last && conn.is_idle() {
-            break;
-        }
     }
-    // The entry leaves the roster before the descriptor is closed.
-    drop(entry);
 }
 
 /// What ended a wait.

@@ -2,6 +2,7 @@
 
 pub mod async_current;
 pub mod async_per_core;
+pub mod compio;
 pub mod epoll;
 pub mod fork;
 pub mod inetd;

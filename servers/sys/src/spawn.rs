@@ -17,6 +17,8 @@ pub struct Begin {
     pub close_stdio: bool,
     /// Leave the child in the parent's process group, so that Ctrl-C on the terminal reaches it too.
     pub same_group: bool,
+    /// io_uring_setup(2) fails with EPERM, as under the seccomp filter of most containers.
+    pub forbid_uring: bool,
 }
 
 /// Prepares `command`: default signal dispositions and an empty mask (an ignored SIGPIPE would be inherited and hide the fault that
@@ -68,6 +70,9 @@ fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
     if let Some(below) = begin.occupy_below {
         occupy(below);
     }
+    if begin.forbid_uring {
+        forbid_uring()?;
+    }
     if begin.close_stdio {
         for fd in 0..3 {
             // SAFETY: plain system call on a number; nothing in this process uses the streams between here and exec.
@@ -75,6 +80,30 @@ fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Installs a filter that refuses one system call (seccomp(2)).
+///
+/// The number is that of every architecture but x32 and alpha, so the filter does not ask which it is: it is for tests.
+fn forbid_uring() -> io::Result<()> {
+    let rule = |code: u32, yes: u8, no: u8, value: u32| libc::sock_filter {
+        code: code as u16,
+        jt: yes,
+        jf: no,
+        k: value,
+    };
+    let mut rules = [
+        // The first word of struct seccomp_data: the number of the call.
+        rule(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        rule(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_io_uring_setup as u32),
+        rule(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        rule(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let program = libc::sock_fprog { len: rules.len() as u16, filter: rules.as_mut_ptr() };
+    rustix::thread::set_no_new_privs(true)?;
+    // SAFETY: the program and its rules live through the call, which copies them.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Fills the gaps below `below` with duplicates of stderr that survive exec, those that exec would open (close-on-exec) included.

@@ -27,6 +27,13 @@ pub(crate) fn run(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
+/// As [`run`], begun otherwise.
+pub(crate) fn run_with(args: &[&str], begin: &Begin) -> Output {
+    let mut command = command(args);
+    sys::spawn::prepare(&mut command, begin);
+    command.output().unwrap()
+}
+
 impl Server {
     pub(crate) fn start(model: &str, service: &str) -> Self {
         Self::with(model, service, &[], &Begin::default())
@@ -151,4 +158,9 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
 /// Bytes in which no two stretches are alike.
 pub(crate) fn payload(len: usize) -> Vec<u8> {
     (0..len as u64).map(|i| service::pattern::piece(i, 1)[0]).collect()
+}
+
+/// Says something past the test harness, which keeps what a passing test prints to itself.
+pub(crate) fn aloud(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod compio;
 mod fixture;
 mod inetd;
 mod lifecycle;
@@ -40,9 +41,19 @@ macro_rules! each_model {
             #[test]
             fn smol() { super::$name("smol"); }
             #[test]
+            fn compio() { $crate::where_it_runs("compio", super::$name); }
+            #[test]
             fn rayon_pool() { super::$name("rayon-pool"); }
         }
     )* };
+}
+
+/// Runs a test of a model that does not run on every machine; where it does not, says so and why.
+pub(crate) fn where_it_runs(model: &str, test: fn(&str)) {
+    match servers::unsupported(model) {
+        None => test(model),
+        Some(reason) => fixture::aloud(&format!("SKIPPED: {model}: {reason}")),
+    }
 }
 
 #[test]
@@ -61,7 +72,8 @@ fn the_suite_covers_the_registry() {
             "async",
             "async-current",
             "async-per-core",
-            "smol"
+            "smol",
+            "compio"
         ],
         "add the new model to each_model!"
     );
