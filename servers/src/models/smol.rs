@@ -1,7 +1,9 @@
 //! `smol`: a task a connection on smol's work-stealing executor over async-io. Not here: the connection (see `drive::waits`).
 //!
 //! async-io watches a descriptor for one event at a time: each wait costs an epoll_ctl(2), which tokio's edge-triggered watch does
-//! not. That is the runtime's way and is measured, not worked around. Waiting is done by whichever thread has nothing to run.
+//! not. That is the runtime's way and is measured, not worked around. The thread that async-io starts does all the waiting: threads in
+//! `smol::block_on` would take turns at it, and where one leaves it with none to follow, events wait for as long as that thread backs
+//! off, up to 10 ms (async-io, `driver.rs`).
 
 use crate::axes::{Axes, Capacity, tcp_only};
 use crate::drive::BACK_OFF;
@@ -26,8 +28,8 @@ pub static MODEL: Model = Model {
     axes: Axes {
         accept: "one acceptor, a task",
         isolation: "none",
-        lifetime: "a task a connection, a fixed number of threads",
-        multiplexing: "async tasks over one-shot epoll, one for all threads",
+        lifetime: "a task a connection, a fixed number of threads and one that waits",
+        multiplexing: "async tasks over one-shot epoll in a thread of its own",
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
@@ -50,12 +52,12 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         let executor = Arc::clone(&executor);
         std::thread::Builder::new()
             .name("worker".to_owned())
-            .spawn(move || smol::block_on(executor.run(std::future::pending::<()>())))?;
+            .spawn(move || smol::future::block_on(executor.run(std::future::pending::<()>())))?;
     }
     let listener = Async::new_nonblocking(endpoint.listener.try_clone()?)?;
     let acceptor = Acceptor { service, executor, roster: Arc::default(), listener };
     endpoint.ready();
-    let served = smol::block_on(acceptor.run(&signals));
+    let served = smol::future::block_on(acceptor.run(&signals));
     acceptor.roster.stop(endpoint.options.grace);
     served
 }
