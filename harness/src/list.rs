@@ -16,19 +16,19 @@ pub fn text() -> String {
             .map(Family::name)
             .collect();
         let axes = model.axes;
-        text.push_str(&format!("{:<16} {}\n", model.name, model.summary));
+        text.push_str(&format!("{:<17} {}\n", model.name, model.summary));
         text.push_str(&format!(
-            "                 from {}; serves {}; {}\n",
+            "                  from {}; serves {}; {}\n",
             model.origin,
             served.join(", "),
             capacity(model.capacity)
         ));
         text.push_str(&format!(
-            "                 accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
+            "                  accept: {}; isolation: {}; lifetime: {}; multiplexing: {}; work: {}\n",
             axes.accept, axes.isolation, axes.lifetime, axes.multiplexing, axes.work
         ));
         if let Some(reason) = servers::unsupported(model.name) {
-            text.push_str(&format!("                 unsupported here: {reason}\n"));
+            text.push_str(&format!("                  unsupported here: {reason}\n"));
         }
     }
     text.trim_end().to_owned()

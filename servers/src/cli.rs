@@ -1,13 +1,14 @@
 //! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
 
 use crate::drive::seats::HandOff;
-use crate::endpoint::{Endpoint, Options};
+use crate::endpoint::{Endpoint, Handler, Options};
 use crate::registry::{self, Entry};
 use crate::{MODELS, Support};
 use clap::Parser;
 use service::{Kind, Work};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use sys::Url;
@@ -56,6 +57,12 @@ struct Args {
     /// Seconds that what is in flight may take after SIGTERM
     #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
     grace: f64,
+    /// The program that serves a connection as its standard input and output, with its arguments; the last option (inetd)
+    #[arg(long, value_name = "PROGRAM", num_args = 1.., allow_hyphen_values = true, conflicts_with = "one_connection")]
+    exec: Vec<OsString>,
+    /// This process is a handler that inetd has executed
+    #[arg(long, hide = true)]
+    one_connection: bool,
 }
 
 fn models_help() -> String {
@@ -65,7 +72,7 @@ fn models_help() -> String {
     };
     let lines = MODELS
         .iter()
-        .map(|entry| format!("  {:<16} {}{}", entry.model.name, entry.model.summary, unsupported(entry)));
+        .map(|entry| format!("  {:<17} {}{}", entry.model.name, entry.model.summary, unsupported(entry)));
     format!("Models:\n{}", lines.collect::<Vec<_>>().join("\n"))
 }
 
@@ -105,8 +112,14 @@ fn command(args: Args) -> Result<(), Failure> {
     (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {reason}")))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
-    let endpoint = Endpoint::bind(&url, options, entry.listeners)
-        .map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?;
+    let mut endpoint = if args.one_connection {
+        Endpoint::inherited(url, options).map_err(|e| Failure(BROKEN, format!("standard input: {e}")))?
+    } else {
+        Endpoint::bind(&url, options, entry.listeners).map_err(|e| Failure(UNFIT, cannot_listen(&url, &e)))?
+    };
+    if !args.exec.is_empty() {
+        endpoint.handler = Handler::Program(args.exec);
+    }
     (entry.run)(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
 }
@@ -129,6 +142,12 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
     if !(0.0..=3600.0).contains(&args.grace) {
         return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));
     }
+    if entry.model.name != "inetd" && (args.one_connection || !args.exec.is_empty()) {
+        return Err(usage(format!("{} executes no program: --exec is for inetd", args.model)));
+    }
+    if let Some(program) = args.exec.first().filter(|program| !can_be_found(program)) {
+        return Err(usage(format!("cannot execute `{}`: there is no such program", program.display())));
+    }
     Ok((entry, url))
 }
 
@@ -136,6 +155,15 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
 fn buffers(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|n: &u16| n.is_power_of_two());
     number.ok_or_else(|| "a power of two of at most 32768 is needed".to_owned())
+}
+
+/// Whether exec(3) would find the program: by its path, or along PATH.
+fn can_be_found(program: &OsStr) -> bool {
+    if Path::new(program).components().count() > 1 {
+        return Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn processors() -> u16 {

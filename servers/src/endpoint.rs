@@ -1,6 +1,7 @@
 //! What a model is given: a listening socket, options, and the ready line to print once it can serve. Not here: the models.
 
 use crate::drive::seats::HandOff;
+use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
@@ -34,6 +35,18 @@ pub enum Listeners {
     EachWorker,
 }
 
+/// Who serves a connection, for models that execute a program for each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Handler {
+    /// This program, executed anew.
+    #[default]
+    Own,
+    /// Another, with its arguments.
+    Program(Vec<OsString>),
+    /// This process: it was executed for the connection that is its standard input.
+    Here,
+}
+
 /// A bound and listening socket.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -45,6 +58,8 @@ pub struct Endpoint {
     pub url: Url,
     /// Options.
     pub options: Options,
+    /// Who serves a connection; models that execute nothing ignore it.
+    pub handler: Handler,
 }
 
 impl Endpoint {
@@ -56,12 +71,27 @@ impl Endpoint {
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
         if listeners == Listeners::One {
             let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-            return Ok(Self { listener, siblings: Vec::new(), url: url.at(bound), options });
+            return Ok(Self {
+                listener,
+                siblings: Vec::new(),
+                url: url.at(bound),
+                options,
+                handler: Handler::Own,
+            });
         }
         let mut group = sys::socket::listen_tcp_group(ip, options.backlog, options.workers)?.into_iter();
         let (listener, bound) = group.next().ok_or(io::ErrorKind::InvalidInput)?;
         let siblings = group.map(|(listener, _)| listener).collect();
-        Ok(Self { listener, siblings, url: url.at(bound), options })
+        Ok(Self { listener, siblings, url: url.at(bound), options, handler: Handler::Own })
+    }
+
+    /// In place of a listener, the connection that is this process's standard input (see [`Handler::Here`]).
+    ///
+    /// # Errors
+    /// EMFILE.
+    pub fn inherited(url: Url, options: Options) -> io::Result<Self> {
+        let listener = io::stdin().as_fd().try_clone_to_owned()?;
+        Ok(Self { listener, siblings: Vec::new(), url, options, handler: Handler::Here })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.

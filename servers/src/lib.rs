@@ -10,5 +10,5 @@ pub mod registry;
 
 pub use axes::{Axes, Capacity, Support};
 pub use cli::main;
-pub use endpoint::{Endpoint, Listeners, Options};
+pub use endpoint::{Endpoint, Handler, Listeners, Options};
 pub use registry::{MODELS, Model, model, unsupported};

@@ -64,9 +64,10 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 26] = [
+pub static MODELS: [Entry; 32] = [
     entry!(iterative),
     entry!(fork),
+    entry!(inetd),
     entry!(prefork),
     entry!(prefork_flock),
     entry!(prefork_mutex),
@@ -77,6 +78,7 @@ pub static MODELS: [Entry; 26] = [
     entry!(prethread_mutex),
     entry!(thread_pool),
     entry!(leader_follower),
+    entry!(rayon_pool),
     entry!(select),
     entry!(poll),
     entry!(epoll),
@@ -88,9 +90,13 @@ pub static MODELS: [Entry; 26] = [
     entry!(epoll_reuseport, listeners: EachWorker),
     entry!(epoll_offload),
     entry!(tasks),
+    entry!(async_current),
+    entry!(async_per_core),
+    entry!(smol),
     entry!(uring, probe: sys::uring::probe),
     entry!(uring_multishot, probe: sys::uring::probe),
     entry!(uring_reuseport, listeners: EachWorker, probe: sys::uring::probe),
+    entry!(compio, probe: models::compio::probe),
 ];
 
 /// The model of that name.

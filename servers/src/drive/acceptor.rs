@@ -11,8 +11,16 @@ use sys::stop;
 /// # Errors
 /// Those of accept(2) after which the listener is of no more use.
 pub fn next(listener: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    next_as(listener, false)
+}
+
+/// As [`next`]; the connection, not the listener, is non-blocking where asked.
+///
+/// # Errors
+/// As [`next`].
+pub fn next_as(listener: BorrowedFd<'_>, nonblocking: bool) -> io::Result<Option<OwnedFd>> {
     loop {
-        match accept(listener, false) {
+        match accept(listener, nonblocking) {
             Accepted::Connection(connection) => return Ok(Some(connection)),
             // After SIGTERM the listener is non-blocking (see `sys::stop`): what was queued is served, then it ends.
             Accepted::Empty if stop::stopping() => return Ok(None),

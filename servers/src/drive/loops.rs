@@ -161,7 +161,7 @@ pub fn run<S: Service, P: Poller + 'static>(
 ) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
-    let Endpoint { listener, siblings, url, options } = endpoint;
+    let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let listeners: Vec<Arc<OwnedFd>> = std::iter::once(listener).chain(siblings).map(Arc::new).collect();
     let counters = Counters::new(options.workers);
     let mut team = Team::new()?;

@@ -5,10 +5,14 @@ pub mod blocking;
 pub mod completion;
 pub mod conn;
 pub mod counters;
+pub mod drain;
+pub mod forking;
 pub mod gate;
 pub mod helpers;
+pub mod lanes;
 pub mod loops;
 pub mod oneshot;
+pub mod owned;
 pub mod places;
 pub mod processes;
 pub mod reactor;
@@ -17,6 +21,7 @@ pub mod seats;
 pub mod serial;
 pub mod tasks;
 pub mod threads;
+pub mod waits;
 
 use std::time::Duration;
 

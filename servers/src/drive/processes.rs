@@ -249,7 +249,7 @@ pub fn listening<S: Service, A>(
 where
     A: FnMut(BorrowedFd<'_>) -> Accepted,
 {
-    let Endpoint { listener, siblings: more, url, options } = endpoint;
+    let Endpoint { listener, siblings: more, url, options, .. } = endpoint;
     let listeners = std::iter::once(listener).chain(more).collect();
     run(service, &url, options, Listening { listeners, accept })
 }

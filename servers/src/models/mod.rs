@@ -1,5 +1,8 @@
 //! One model a file. A model states its axes and joins a way of accepting to a driver; a line in the registry makes it known.
 
+pub mod async_current;
+pub mod async_per_core;
+pub mod compio;
 pub mod epoll;
 pub mod epoll_edge;
 pub mod epoll_exclusive;
@@ -9,6 +12,7 @@ pub mod epoll_reactors;
 pub mod epoll_reuseport;
 pub mod epoll_shared;
 pub mod fork;
+pub mod inetd;
 pub mod iterative;
 pub mod leader_follower;
 pub mod poll;
@@ -19,7 +23,9 @@ pub mod prefork_mutex;
 pub mod prefork_reuseport;
 pub mod prethread;
 pub mod prethread_mutex;
+pub mod rayon_pool;
 pub mod select;
+pub mod smol;
 pub mod tasks;
 pub mod thread;
 pub mod thread_pool;

@@ -54,7 +54,11 @@ where
     served
 }
 
-async fn accept_until_stopped<S: Service>(
+/// Accepts, a task a connection on the runtime that polls it, until it is told to stop.
+///
+/// # Errors
+/// Those of accept(2) after which nothing more can be served.
+pub(super) async fn accept_until_stopped<S: Service>(
     service: S,
     endpoint: Endpoint,
     roster: Arc<Roster>,

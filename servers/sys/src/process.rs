@@ -27,7 +27,8 @@ pub enum Forked {
 /// EAGAIN at a limit of processes, ENOMEM. [`io::ErrorKind::Unsupported`] when the process has more than one thread, since the
 /// child could then find a lock held for ever.
 pub fn fork() -> io::Result<Forked> {
-    debug_assert!(threads() == Some(1), "fork with threads");
+    // Where no descriptor is left, /proc cannot be read.
+    debug_assert!(threads().is_none_or(|n| n == 1), "fork with threads");
     // SAFETY: the process has one thread, so the child finds no lock held by a thread that does not exist in it.
     match unsafe { nix::unistd::fork() } {
         Ok(nix::unistd::ForkResult::Parent { child }) => Ok(Forked::Parent(child.as_raw())),

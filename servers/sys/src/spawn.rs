@@ -36,6 +36,15 @@ pub fn prepare(command: &mut Command, begin: &Begin) {
     unsafe { command.pre_exec(setup) };
 }
 
+/// Makes `connection` the calling process's standard input and output, for a program that exec(2) is to put in its place.
+///
+/// # Errors
+/// Those of dup2(2).
+pub fn onto_stdio(connection: std::os::fd::BorrowedFd<'_>) -> io::Result<()> {
+    rustix::stdio::dup2_stdin(connection)?;
+    Ok(rustix::stdio::dup2_stdout(connection)?)
+}
+
 fn child_setup(begin: &Begin, parent: i32) -> io::Result<()> {
     crate::process::die_with(parent)?;
     for signal in 1..=libc::SIGRTMAX() {

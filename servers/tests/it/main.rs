@@ -8,7 +8,9 @@
 )]
 
 mod cli;
+mod compio;
 mod fixture;
+mod inetd;
 mod lifecycle;
 mod limits;
 mod pools;
@@ -25,6 +27,8 @@ macro_rules! each_model {
             fn iterative() { super::$name("iterative"); }
             #[test]
             fn fork() { super::$name("fork"); }
+            #[test]
+            fn inetd() { super::$name("inetd"); }
             #[test]
             fn prefork() { super::$name("prefork"); }
             #[test]
@@ -68,11 +72,21 @@ macro_rules! each_model {
             #[test]
             fn tasks() { super::$name("async"); }
             #[test]
+            fn async_current() { super::$name("async-current"); }
+            #[test]
+            fn async_per_core() { super::$name("async-per-core"); }
+            #[test]
+            fn smol() { super::$name("smol"); }
+            #[test]
             fn uring() { $crate::where_it_runs("uring", super::$name); }
             #[test]
             fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
             #[test]
             fn uring_reuseport() { $crate::where_it_runs("uring-reuseport", super::$name); }
+            #[test]
+            fn compio() { $crate::where_it_runs("compio", super::$name); }
+            #[test]
+            fn rayon_pool() { super::$name("rayon-pool"); }
         }
     )* };
 }
@@ -93,6 +107,7 @@ fn the_suite_covers_the_registry() {
         [
             "iterative",
             "fork",
+            "inetd",
             "prefork",
             "prefork-flock",
             "prefork-mutex",
@@ -103,6 +118,7 @@ fn the_suite_covers_the_registry() {
             "prethread-mutex",
             "thread-pool",
             "leader-follower",
+            "rayon-pool",
             "select",
             "poll",
             "epoll",
@@ -114,9 +130,13 @@ fn the_suite_covers_the_registry() {
             "epoll-reuseport",
             "epoll-offload",
             "async",
+            "async-current",
+            "async-per-core",
+            "smol",
             "uring",
             "uring-multishot",
-            "uring-reuseport"
+            "uring-reuseport",
+            "compio"
         ],
         "add the new model to each_model!"
     );

@@ -20,7 +20,7 @@ pub fn run_shared<S: Service>(service: S, endpoint: Endpoint, receive: Receive) 
     // Before the threads, which inherit the mask: the signals are this thread's.
     let signals = Signals::new(false)?;
     let (stop, ended) = (Bell::new()?, Bell::new()?);
-    let Endpoint { listener, siblings: mut listeners, url, options } = endpoint;
+    let Endpoint { listener, siblings: mut listeners, url, options, .. } = endpoint;
     listeners.push(listener);
     let worker = |listener: OwnedFd, service: S, prepared: Sender<()>| {
         let _ended = RingWhenDone(&ended);

@@ -1,0 +1,123 @@
+//! A process for each connection: accepts, forks, reaps, bounds the number, drains. Not here: what a child does, which is the
+//! model's; pools of processes made beforehand.
+
+use super::BACK_OFF;
+use crate::{Endpoint, Options};
+use std::collections::HashSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+use sys::process::{self, Forked};
+use sys::signal::{Received, Signals};
+use sys::socket::{Accepted, accept, wait_readable};
+
+/// What a child does.
+pub trait Child {
+    /// In the child, with one thread: serves `connection`, or becomes a program that does. What else it has inherited, it closes.
+    fn be(&mut self, connection: OwnedFd, listener: &OwnedFd, signals: &Signals) -> !;
+
+    /// In the parent: tells a child to finish what is in flight and end.
+    fn finish(&self, pid: i32) {
+        // One that has ended and is not reaped yet takes no notice.
+        let _ = process::kill(pid, process::SIGTERM);
+    }
+}
+
+/// Serves until it is told to stop.
+///
+/// The parent waits on the listener and on a signalfd together. That is one poll(2) a connection, beside a fork little, and it
+/// leaves no moment in which a child's end or the order to stop could be slept through.
+///
+/// # Errors
+/// Those of accept(2) after which nothing more can be served.
+pub fn run(endpoint: Endpoint, child: impl Child) -> io::Result<()> {
+    endpoint.set_nonblocking()?;
+    let signals = Signals::new(true)?;
+    endpoint.ready();
+    let mut parent =
+        Parent { child, options: endpoint.options, signals, children: HashSet::new(), stopping: false };
+    let mut listener = Some(endpoint.listener);
+    let mut not_before: Option<Instant> = None;
+    while let Some(open) = &listener {
+        let wait = not_before.map(|at| at.saturating_duration_since(Instant::now()));
+        let may_accept =
+            wait.is_none_or(|w| w.is_zero()) && parent.children.len() < parent.options.max_children;
+        let watched = [parent.signals.as_fd(), open.as_fd()];
+        let ready =
+            wait_readable(&watched[..1 + usize::from(may_accept)], if may_accept { None } else { wait })?;
+        if ready[0] {
+            parent.on_signals()?;
+        }
+        if may_accept && (ready.get(1) == Some(&true) || parent.stopping) {
+            not_before = parent.accept_some(open)?.then(|| Instant::now() + BACK_OFF);
+        }
+        if parent.stopping {
+            listener = None;
+        }
+    }
+    parent.drain()
+}
+
+struct Parent<C> {
+    child: C,
+    options: Options,
+    signals: Signals,
+    /// Not yet reaped: the numbers are the children's until then.
+    children: HashSet<i32>,
+    stopping: bool,
+}
+
+impl<C: Child> Parent<C> {
+    fn on_signals(&mut self) -> io::Result<()> {
+        while let Some(signal) = self.signals.next()? {
+            self.stopping |= signal == Received::Stop;
+        }
+        // One SIGCHLD may stand for many children.
+        while let Some((pid, _)) = process::reap_any()? {
+            self.children.remove(&pid);
+        }
+        Ok(())
+    }
+
+    /// Accepts what is queued, as long as children may be made; true when resources ran out.
+    fn accept_some(&mut self, listener: &OwnedFd) -> io::Result<bool> {
+        while self.children.len() < self.options.max_children {
+            match accept(listener.as_fd(), false) {
+                Accepted::Connection(connection) => match process::fork() {
+                    Ok(Forked::Parent(pid)) => {
+                        self.children.insert(pid);
+                    }
+                    Ok(Forked::Child) => self.child.be(connection, listener, &self.signals),
+                    // No process to be had: this client sees a close, the server goes on.
+                    Err(_) => return Ok(true),
+                },
+                Accepted::Empty => return Ok(false),
+                Accepted::Interrupted | Accepted::Aborted => {}
+                Accepted::Exhausted(_) => return Ok(true),
+                Accepted::Failed(error) => return Err(error),
+            }
+            // Otherwise a steady stream of clients would let zombies pile up.
+            self.on_signals()?;
+        }
+        Ok(false)
+    }
+
+    /// Waits for the children; those that outstay the grace are killed.
+    fn drain(&mut self) -> io::Result<()> {
+        for &pid in &self.children {
+            self.child.finish(pid);
+        }
+        let end = Instant::now() + self.options.grace + Duration::from_millis(100);
+        while !self.children.is_empty() {
+            let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+                break;
+            };
+            wait_readable(&[self.signals.as_fd()], Some(left))?;
+            self.on_signals()?;
+        }
+        for &pid in &self.children {
+            let _ = process::kill(pid, process::SIGKILL);
+        }
+        Ok(())
+    }
+}

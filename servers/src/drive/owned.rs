@@ -1,0 +1,220 @@
+//! One connection as plain async code over completions: buffers are lent to the kernel for as long as an operation takes. Not here:
+//! the runtime; readiness (see `tasks` and `waits`).
+//!
+//! The conversation is that of `blocking`, with awaits in the place of waiting. A connection that waits for input owns the buffer that
+//! the input will be in, as completions have it; output is gathered in one that is lent by the thread, which costs a copy, since
+//! [`Output`] refers to the input and the kernel must own what it sends.
+
+use super::LINGER;
+use super::blocking::Watch;
+use super::roster::Entry;
+use compio::BufResult;
+use compio::io::{AsyncRead as _, AsyncWriteExt as _};
+use compio::net::TcpStream;
+use compio::time::{sleep, timeout_at};
+use service::{MAX_HEAD, Output, Protocol, Step, Work};
+use std::cell::RefCell;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Instant;
+use sys::socket::{self, Side};
+
+/// Bytes read at a time. Room for an unfinished request and as much again.
+const BUFFER: usize = 2 * MAX_HEAD;
+
+/// Bytes sent at a time.
+const STAGE: usize = 64 * 1024;
+
+/// Buffers gathered per turn.
+const SLICES: usize = 16;
+
+/// Buffers for output that a thread keeps for its next use.
+const KEPT: usize = 64;
+
+thread_local! {
+    static STAGES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Serves a blocking `connection` until it is closed. An error of the connection ends the connection and nothing else.
+pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
+    let Ok(stream) = TcpStream::from_std(connection.into()) else { return drop(entry) };
+    let mut talk =
+        Talk { stream, protocol, entry, input: Vec::with_capacity(BUFFER), start: 0, out: Output::new() };
+    let how = talk.run().await;
+    talk.part(how).await;
+    // The entry leaves the roster before the descriptor is closed.
+    drop(talk.entry);
+}
+
+/// How a conversation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    /// Everything is said on both sides, or the peer is gone.
+    Over,
+    /// Said by us; the peer is not expected to be sending.
+    Close,
+    /// Said by us; the peer may still be sending.
+    Linger,
+    /// To be reset.
+    Abort,
+}
+
+struct Talk<P> {
+    entry: Entry,
+    stream: TcpStream,
+    protocol: P,
+    /// What was read.
+    input: Vec<u8>,
+    /// The unconsumed input begins here.
+    start: usize,
+    out: Output,
+}
+
+impl<P: Protocol> Talk<P> {
+    async fn run(&mut self) -> Ended {
+        let mut step = self.protocol.on_open(&mut self.out);
+        let mut over = false;
+        loop {
+            match step {
+                Step::Read => {}
+                Step::Work(work) => {
+                    // What was asked before does not wait for this work.
+                    if self.flush().await.is_err() {
+                        return Ended::Over;
+                    }
+                    match work {
+                        Work::Spin(time) => sys::clock::spin(time),
+                        Work::Sleep(time) => sleep(time).await,
+                    }
+                    step = self.protocol.on_work_done(&mut self.out);
+                    continue;
+                }
+                Step::Abort => return Ended::Abort,
+                Step::Close | Step::Linger => {
+                    return match self.flush().await {
+                        Ok(()) if over => Ended::Over,
+                        // What was not consumed shows that the peer is sending, whatever the service expected.
+                        Ok(()) if step == Step::Linger || self.has_input() => Ended::Linger,
+                        Ok(()) => Ended::Close,
+                        Err(_) => Ended::Over,
+                    };
+                }
+            }
+            if self.has_input() && !self.out.is_full() {
+                self.out.set_base(self.start);
+                let (consumed, then) = self.protocol.on_input(&self.input[self.start..], &mut self.out);
+                self.start += consumed;
+                step = then;
+                if consumed > 0 || step != Step::Read {
+                    continue;
+                }
+            }
+            let was_full = self.out.is_full();
+            if self.flush().await.is_err() {
+                return Ended::Over;
+            }
+            if was_full && self.has_input() {
+                continue;
+            }
+            if over {
+                step = self.protocol.on_eof(&self.input[self.start..], &mut self.out);
+                if step == Step::Read {
+                    step = Step::Close;
+                }
+                self.start = self.input.len();
+                continue;
+            }
+            match self.receive().await {
+                Ok(more) => over = !more,
+                Err(_) => return Ended::Over,
+            }
+        }
+    }
+
+    fn has_input(&self) -> bool {
+        self.start < self.input.len()
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        if self.out.is_empty() {
+            return Ok(());
+        }
+        let mut stage = STAGES.with_borrow_mut(Vec::pop).unwrap_or_default();
+        let mut sent = Ok(());
+        while sent.is_ok() && !self.out.is_empty() {
+            stage.clear();
+            self.gather(&mut stage);
+            BufResult(sent, stage) = self.stream.write_all(stage).await;
+        }
+        STAGES.with_borrow_mut(|stages| {
+            if stages.len() < KEPT {
+                stages.push(stage);
+            }
+        });
+        sent
+    }
+
+    /// Moves output into `stage`, up to its measure.
+    fn gather(&mut self, stage: &mut Vec<u8>) {
+        while !self.out.is_empty() && stage.len() < STAGE {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let n = self.out.slices(&self.input, &mut slices);
+            let before = stage.len();
+            for slice in &slices[..n] {
+                let room = STAGE - stage.len();
+                stage.extend_from_slice(&slice[..slice.len().min(room)]);
+            }
+            let taken = stage.len() - before;
+            self.out.advance(taken);
+        }
+    }
+
+    /// Reads once; false at the end of input.
+    async fn receive(&mut self) -> io::Result<bool> {
+        // What was consumed makes room; mostly that is all of it, and nothing moves.
+        self.input.drain(..self.start);
+        self.start = 0;
+        let held = self.input.len();
+        if held == self.input.capacity() {
+            // A protocol leaves at most MAX_HEAD bytes; more would be read for ever.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        if self.entry.idle(held == 0 && self.protocol.is_idle()) {
+            // Told to stop: what has arrived is still read, then comes an end. A connection that is reset cannot be shut, and ends.
+            let _ = socket::shutdown(self.stream.as_fd(), Side::Read);
+        }
+        let input = std::mem::take(&mut self.input);
+        // Behind what is held.
+        let BufResult(received, slice) = self.stream.read(compio::buf::IoBuf::slice(input, held..)).await;
+        self.input = compio::buf::IntoInner::into_inner(slice);
+        self.entry.idle(false);
+        Ok(received? > 0)
+    }
+
+    /// Gets the connection ready to be closed so that the reply arrives (see `blocking`).
+    async fn part(&mut self, how: Ended) {
+        let fd = self.stream.as_fd();
+        let linger = match how {
+            Ended::Over => false,
+            Ended::Abort => {
+                // Without the option the close is a plain one; there is nobody to tell.
+                let _ = socket::reset_on_close(fd);
+                false
+            }
+            Ended::Linger => true,
+            Ended::Close => matches!(socket::recv_now(fd, &mut [0; 512]), Ok(n) if n > 0),
+        };
+        if !linger || socket::shutdown(fd, Side::Write).is_err() {
+            return;
+        }
+        let end = Instant::now() + LINGER;
+        let mut scrap = std::mem::take(&mut self.input);
+        loop {
+            scrap.clear();
+            match timeout_at(end, self.stream.read(scrap)).await {
+                Ok(BufResult(Ok(n), back)) if n > 0 => scrap = back,
+                _ => return,
+            }
+        }
+    }
+}

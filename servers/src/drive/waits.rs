@@ -1,0 +1,81 @@
+//! One connection as plain async code over async-io: wait until it is ready, then step the state machine of `conn`. Not here: tokio,
+//! whose streams are polled (see `tasks`).
+
+use super::blocking::Watch as _;
+use super::conn::{Conn, Next};
+use super::reactor::socket::Socket;
+use super::roster::Entry;
+use service::Protocol;
+use smol::future::or;
+use smol::{Async, Timer};
+use std::cell::RefCell;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Instant;
+use sys::socket::{Side, shutdown};
+use sys::{Event, Interest};
+
+/// Bytes read at a time: one buffer a thread, lent to whichever task it runs, so that a waiting task owns none.
+const SCRATCH: usize = 64 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+}
+
+/// Serves a non-blocking `connection` until it is closed. An error of the connection ends the connection and nothing else.
+pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
+    // Entered before it was registered, so the entry is dropped first on this way out as well.
+    let Ok(stream) = Async::new_nonblocking(connection) else { return drop(entry) };
+    // Declared last, dropped first: the entry leaves the roster before the descriptor is closed.
+    let entry = entry;
+    let mut conn = Conn::new(protocol);
+    let mut next = conn.on_open(&mut Socket(stream.get_ref()));
+    while next != Next::Done {
+        if entry.idle(conn.is_idle()) {
+            // Told to stop: what has arrived is still answered, then comes an end. A reset connection cannot be shut, and is ready.
+            let _ = shutdown(stream.get_ref().as_fd(), Side::Read);
+        }
+        let Ok(woken) = wait(&stream, next).await else { break };
+        // Not idle while it runs: a stop waits for what is being answered.
+        entry.idle(false);
+        next = match woken {
+            Woken::Ready(Interest { read, write }) => BUFFER.with_borrow_mut(|scratch| {
+                let event = Event { key: 0, read, write, hang_up: false };
+                conn.on_event(event, &mut Socket(stream.get_ref()), scratch)
+            }),
+            Woken::Time => conn.on_time(Instant::now(), &mut Socket(stream.get_ref())),
+        };
+    }
+}
+
+/// What ended a wait.
+enum Woken {
+    Ready(Interest),
+    Time,
+}
+
+async fn wait(stream: &Async<OwnedFd>, next: Next) -> io::Result<Woken> {
+    let (wanted, until) = match next {
+        Next::Wait(wanted) => (wanted, None),
+        Next::WaitUntil(wanted, at) => (wanted, Some(at)),
+        Next::Done => (Interest::NONE, None),
+    };
+    let ready = async {
+        match wanted {
+            Interest { write: true, .. } => stream.writable().await?,
+            Interest { read: true, .. } => stream.readable().await?,
+            Interest::NONE => std::future::pending().await,
+        }
+        Ok(Woken::Ready(wanted))
+    };
+    match until {
+        None => ready.await,
+        Some(at) => {
+            let time = async {
+                Timer::at(at).await;
+                Ok(Woken::Time)
+            };
+            or(time, ready).await
+        }
+    }
+}

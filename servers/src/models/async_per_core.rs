@@ -1,0 +1,70 @@
+//! `async-per-core`: single-threaded tokio runtimes, one a worker, which share no connection. Not here: work stealing (see `tasks`).
+//!
+//! Connections come by hand-off from one acceptor, in turn, not by a SO_REUSEPORT listener a worker: the kernel's hash spreads a few
+//! connections unevenly, and a listener that is closed resets what its queue holds, so a drain would lose connections.
+
+use crate::axes::{Axes, Capacity, tcp_only};
+use crate::drive::acceptor;
+use crate::drive::lanes::{Handed, Lane, Lanes};
+use crate::drive::roster::Roster;
+use crate::drive::tasks::Task;
+use crate::{Endpoint, Model};
+use service::{Protocol, Service};
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+use sys::stop;
+use tokio::net::TcpStream;
+use tokio::runtime::Builder;
+
+/// What it is.
+pub static MODEL: Model = Model {
+    name: "async-per-core",
+    summary: "single-threaded tokio runtimes, each with its own connections: shared-nothing over epoll",
+    origin: "actix-server; Seastar over epoll",
+    axes: Axes {
+        accept: "one acceptor, blocking, in a thread of its own; hands connections to the workers in turn",
+        isolation: "none",
+        lifetime: "a task a connection, a fixed number of threads",
+        multiplexing: "async tasks over an edge-triggered epoll a thread, no stealing",
+        work: "spin inline, sleep by a timer",
+    },
+    capacity: Capacity::System,
+    supports: tcp_only,
+};
+
+/// Serves until it is told to stop.
+///
+/// # Errors
+/// Those of the runtimes and of accept(2) after which nothing more can be served.
+pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()>
+where
+    S::Conn: Protocol + Unpin,
+{
+    stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    let roster = Arc::new(Roster::default());
+    let build = || Builder::new_current_thread().enable_io().enable_time().build();
+    let mut lanes = Lanes::start(endpoint.options.workers, build, move |runtime, lane| {
+        runtime.block_on(work(&service, lane));
+    })?;
+    endpoint.ready();
+    while let Some(connection) = acceptor::next_as(endpoint.listener.as_fd(), true)? {
+        lanes.give(connection, &roster);
+    }
+    roster.stop(endpoint.options.grace);
+    Ok(())
+}
+
+async fn work<S: Service>(service: &S, mut lane: Lane)
+where
+    S::Conn: Protocol + Unpin,
+{
+    while let Some(Handed { entry, connection }) = lane.recv().await {
+        // No room in epoll: this client sees a close, the others go on.
+        if let Ok(stream) = TcpStream::from_std(connection.into()) {
+            drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+        }
+    }
+    // No more come; those that are open are served until the process ends.
+    std::future::pending().await
+}
