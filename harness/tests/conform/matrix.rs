@@ -69,8 +69,19 @@ fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec
     Ok(runner::run(&mut subject, &control, &chosen, &options, |_| {}).cases)
 }
 
+/// Times that a case is run which a busy machine leaves undecided: the control server missed its own bound.
+const TRIES: usize = 4;
+
 fn is_killed(mutant: &str, case: &str, kind: Kind, why: &str) -> Result<(), String> {
-    for result in against(mutant, kind, &[case], true)? {
+    let undecided = |results: &[CaseResult]| results.iter().any(|r| r.verdict == CaseVerdict::Inconclusive);
+    let mut results = against(mutant, kind, &[case], true)?;
+    for _ in 1..TRIES {
+        if !undecided(&results) {
+            break;
+        }
+        results = against(mutant, kind, &[case], true)?;
+    }
+    for result in results {
         let words = format!("{}; aftermath: {}", result.actual, result.aftermath);
         if result.verdict != CaseVerdict::Failed {
             return Err(format!("{mutant} survives {case}: {} {words}", result.verdict.name()));
@@ -87,9 +98,19 @@ fn is_sound(name: &str, kind: Kind, cases: &[&str]) -> Result<(), String> {
     let bad: Vec<String> = against(name, kind, cases, false)?
         .iter()
         .filter(|r| !matches!(r.verdict, CaseVerdict::Ok | CaseVerdict::Info | CaseVerdict::Skipped))
+        .filter(|r| !said_undecided(name, &r.id, r.verdict, &r.actual))
         .map(|r| format!("{} {}: {}; aftermath: {}", r.verdict.name(), r.id, r.actual, r.aftermath))
         .collect();
     if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
+}
+
+/// True, and said aloud, where the machine was too busy to decide: that is no fault of the server, and no proof of its soundness.
+pub(crate) fn said_undecided(name: &str, case: &str, verdict: CaseVerdict, why: &str) -> bool {
+    let undecided = verdict == CaseVerdict::Inconclusive;
+    if undecided {
+        println!("UNDECIDED {name} {case}: {why}");
+    }
+    undecided
 }
 
 fn every_case_kills() -> Result<(), String> {
