@@ -54,12 +54,11 @@ pub enum Support {
     No(&'static str),
 }
 
-/// The families of a model that serves TCP and nothing else so far.
+/// The families of a model that serves streams, and no datagrams so far.
 #[must_use]
-pub fn tcp_only(family: Family) -> Support {
+pub fn streams(family: Family) -> Support {
     match family {
-        Family::Tcp => Support::Yes,
-        Family::Unix => Support::No("Unix stream sockets are not served yet"),
+        Family::Tcp | Family::Unix => Support::Yes,
         Family::Udp | Family::Unixgram => Support::No("datagrams are not served yet"),
     }
 }

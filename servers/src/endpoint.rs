@@ -3,7 +3,8 @@
 use std::io::{self, Write as _};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use sys::Url;
+use sys::path::Claim;
+use sys::{Listening, Url};
 
 /// Options that mean the same for every model.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +19,8 @@ pub struct Options {
     pub max_children: usize,
 }
 
-/// A bound and listening socket.
+/// A bound and listening socket. Dropped by the process that made it, it takes a path that was made for it along; models that move
+/// the listener out keep the rest until they end.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The listener; blocking.
@@ -27,17 +29,18 @@ pub struct Endpoint {
     pub url: Url,
     /// Options.
     pub options: Options,
+    /// The path of a Unix socket.
+    pub claim: Option<Claim>,
 }
 
 impl Endpoint {
-    /// Binds and listens.
+    /// Binds and listens, on a stream of either family.
     ///
     /// # Errors
-    /// Those of bind(2) and listen(2); Unsupported for a family without streams over IP.
+    /// Those of [`sys::listen()`].
     pub fn bind(url: &Url, options: Options) -> io::Result<Self> {
-        let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
-        let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-        Ok(Self { listener, url: url.at(bound), options })
+        let Listening { fd, url, claim } = sys::listen(url, options.backlog)?;
+        Ok(Self { listener: fd, url, options, claim })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.

@@ -1,7 +1,7 @@
 //! `fork`: a process for each connection. Not here: pools of processes made beforehand.
 
 use super::iterative::InHand;
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::BACK_OFF;
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::{Endpoint, Model, Options};
@@ -28,7 +28,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -13,6 +13,8 @@ pub mod alloc;
 pub mod clock;
 pub mod epoll;
 pub mod errno;
+pub mod listen;
+pub mod path;
 pub mod poller;
 pub mod process;
 pub mod select;
@@ -23,4 +25,5 @@ pub mod stop;
 pub mod terminal;
 
 pub use addr::{Address, BadUrl, Family, Url};
+pub use listen::{Listening, listen};
 pub use poller::{Event, Interest, Poller};

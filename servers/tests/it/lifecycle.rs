@@ -1,13 +1,13 @@
 //! Start, stop, restart, and what is left behind. Not here: what a connection carries.
 
 use crate::each_model;
-use crate::fixture::{Server, eventually, exchange, read_to_end};
+use crate::fixture::{Server, Subject, eventually, exchange, read_to_end};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 use sys::spawn::Begin;
 
-fn term_ends_an_idle_server_at_once_and_well(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn term_ends_an_idle_server_at_once_and_well(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.canary();
     let mut idle = server.connect();
     assert_eq!(exchange(&mut idle, b"x"), b"x");
@@ -18,8 +18,8 @@ fn term_ends_an_idle_server_at_once_and_well(model: &str) {
     assert_eq!(read_to_end(&mut idle), b"");
 }
 
-fn term_lets_a_reply_in_flight_arrive(model: &str) {
-    let mut server = Server::start(model, "sized");
+fn term_lets_a_reply_in_flight_arrive(on: Subject) {
+    let mut server = Server::start(on, "sized");
     let mut stream = server.connect();
     stream.write_all(b"16777216\n").unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
@@ -28,8 +28,8 @@ fn term_lets_a_reply_in_flight_arrive(model: &str) {
     assert_eq!(server.ended().0.code(), Some(0));
 }
 
-fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
-    let mut server = Server::with(model, "sized", &["--grace", "0.2"], &Begin::default());
+fn a_client_that_never_reads_does_not_outlast_the_grace(on: Subject) {
+    let mut server = Server::with(on, "sized", &["--grace", "0.2"], &Begin::default());
     let mut stream = server.connect();
     stream.write_all(b"16777216\n").unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
@@ -38,21 +38,21 @@ fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
     assert!(took >= Duration::from_millis(150) && took < Duration::from_secs(4), "{took:?}");
 }
 
-fn the_port_can_be_used_again_at_once(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn the_address_can_be_used_again_at_once(on: Subject) {
+    let mut server = Server::start(on, "echo");
     let mut open = server.connect();
     assert_eq!(exchange(&mut open, b"x"), b"x");
-    // The server closes first, so the TIME_WAIT is on its port.
+    // The server closes first, so the TIME_WAIT is on its port; a Unix path is gone with it.
     server.stop();
     assert_eq!(read_to_end(&mut open), b"");
     drop(open);
-    let again = Server::at(model, "echo", &format!("tcp://{}", server.address), &[], &Begin::default());
-    assert_eq!(again.address, server.address);
+    let again = Server::at(on.model, "echo", &server.url.to_string(), &[], &Begin::default());
+    assert_eq!(again.url, server.url);
     again.canary();
 }
 
-fn churn_with_aborts_leaves_nothing_behind(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn churn_with_aborts_leaves_nothing_behind(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.canary();
     let baseline = eventually("the first connection is closed", || {
         server.children().is_empty().then(|| server.descriptors())
@@ -74,15 +74,15 @@ fn churn_with_aborts_leaves_nothing_behind(model: &str) {
     assert!(server.alive());
 }
 
-fn a_closed_stdout_is_no_reason_to_stop(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn a_closed_stdout_is_no_reason_to_stop(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.close_stdout();
     server.canary();
     assert_eq!(server.stop().0.code(), Some(0));
 }
 
-fn children_die_with_the_server(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn children_die_with_the_server(on: Subject) {
+    let mut server = Server::start(on, "echo");
     let mut stream = server.connect();
     assert_eq!(exchange(&mut stream, b"x"), b"x");
     server.signal(sys::process::SIGKILL);
@@ -97,7 +97,7 @@ each_model!(
     term_ends_an_idle_server_at_once_and_well,
     term_lets_a_reply_in_flight_arrive,
     a_client_that_never_reads_does_not_outlast_the_grace,
-    the_port_can_be_used_again_at_once,
+    the_address_can_be_used_again_at_once,
     churn_with_aborts_leaves_nothing_behind,
     a_closed_stdout_is_no_reason_to_stop,
     children_die_with_the_server,

@@ -12,24 +12,31 @@ mod fixture;
 mod lifecycle;
 mod limits;
 mod stream;
+mod unix;
 
-/// Runs a test body for every model, as a test of its own each.
+/// Runs a test body for every model and every stream family, as a test of its own each; `tcp:` or `unix:` in front, for one family.
 #[macro_export]
 macro_rules! each_model {
+    (tcp: $($name:ident),* $(,)?) => { $( mod $name { $crate::each_model!(@ sys::Family::Tcp, super::$name); } )* };
+    (unix: $($name:ident),* $(,)?) => { $( mod $name { $crate::each_model!(@ sys::Family::Unix, super::$name); } )* };
+    (@ $family:expr, $body:path) => {
+        #[test]
+        fn iterative() { $crate::fixture::run_on("iterative", $family, $body); }
+        #[test]
+        fn fork() { $crate::fixture::run_on("fork", $family, $body); }
+        #[test]
+        fn thread() { $crate::fixture::run_on("thread", $family, $body); }
+        #[test]
+        fn select() { $crate::fixture::run_on("select", $family, $body); }
+        #[test]
+        fn epoll() { $crate::fixture::run_on("epoll", $family, $body); }
+        #[test]
+        fn tasks() { $crate::fixture::run_on("async", $family, $body); }
+    };
     ($($name:ident),* $(,)?) => { $(
         mod $name {
-            #[test]
-            fn iterative() { super::$name("iterative"); }
-            #[test]
-            fn fork() { super::$name("fork"); }
-            #[test]
-            fn thread() { super::$name("thread"); }
-            #[test]
-            fn select() { super::$name("select"); }
-            #[test]
-            fn epoll() { super::$name("epoll"); }
-            #[test]
-            fn tasks() { super::$name("async"); }
+            mod tcp { $crate::each_model!(@ sys::Family::Tcp, super::super::$name); }
+            mod unix { $crate::each_model!(@ sys::Family::Unix, super::super::$name); }
         }
     )* };
 }
