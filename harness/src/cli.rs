@@ -53,7 +53,8 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Plan in TOML [default: the quick plan, under three minutes on two processors]
+    /// Plan in TOML, or the name of one that comes with the program: quick, families [default: quick, under three minutes on two
+    /// processors]
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,
     /// Models, separated by commas [default: those of the plan]

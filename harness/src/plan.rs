@@ -4,13 +4,18 @@
 
 use record::Scenario;
 use serde::{Deserialize, Serialize};
-use servers::{MODELS, Model};
+use servers::{MODELS, Model, Support};
 use service::Kind;
 use std::path::Path;
 use std::time::Duration;
+use sys::Family;
 
 /// The plan that `harness run` uses without `--plan`.
 pub const QUICK: &str = include_str!("../plans/quick.toml");
+
+/// The plans that come with the program, by the name that `--plan` takes.
+pub const SHIPPED: [(&str, &str); 2] =
+    [("quick", QUICK), ("families", include_str!("../plans/families.toml"))];
 
 /// Longest time that a plan may give to one trial.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -72,6 +77,9 @@ pub struct Workload {
     pub name: String,
     /// In a sentence, for people.
     pub title: String,
+    /// Socket family: `tcp` or `unix`; `tcp` when absent.
+    #[serde(default = "tcp")]
+    pub family: String,
     /// Service spoken.
     pub service: String,
     /// Connections.
@@ -139,6 +147,10 @@ impl From<Time> for String {
     }
 }
 
+fn tcp() -> String {
+    Family::Tcp.name().to_owned()
+}
+
 fn three() -> u32 {
     3
 }
@@ -160,14 +172,20 @@ pub struct Planned {
     pub workload: Workload,
     /// The service.
     pub kind: Kind,
+    /// The family.
+    pub family: Family,
 }
 
 impl Plan {
-    /// Reads a plan from a file.
+    /// Reads a plan from a file; a name of [`SHIPPED`] that is no file here is the plan that comes with the program.
     ///
     /// # Errors
     /// [`PlanError`], one line each.
     pub fn read(path: &Path) -> Result<Self, PlanError> {
+        let shipped = SHIPPED.iter().find(|(name, _)| path == Path::new(name));
+        if let Some((_, text)) = shipped.filter(|_| !path.exists()) {
+            return Self::parse(text);
+        }
         let text = std::fs::read_to_string(path)
             .map_err(|source| PlanError::Read { path: path.display().to_string(), source })?;
         Self::parse(&text)
@@ -199,9 +217,11 @@ impl Plan {
             return bad("it has no [[workload]]".to_owned());
         }
         for (i, w) in self.workloads.iter().enumerate() {
-            if self.workloads[..i].iter().any(|other| other.name == w.name && other.service == w.service) {
+            let same = |o: &Workload| (&o.family, &o.service, &o.name) == (&w.family, &w.service, &w.name);
+            if self.workloads[..i].iter().any(same) {
                 return bad(format!("two workloads are named `{}`", w.name));
             }
+            w.family()?;
             if w.name.is_empty() || !w.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
                 return bad(format!("workload name `{}` (letters, digits and `-`)", w.name));
             }
@@ -265,11 +285,13 @@ impl Plan {
                 .service
                 .parse()
                 .map_err(|e: service::UnknownService| PlanError::Value(e.to_string()))?;
+            let family = workload.family()?;
             for model in &models {
                 planned.push(Planned {
-                    scenario: scenario(model, workload),
+                    scenario: scenario(model, family, workload),
                     workload: workload.clone(),
                     kind,
+                    family,
                 });
             }
         }
@@ -277,18 +299,32 @@ impl Plan {
     }
 }
 
-fn scenario(model: &Model, workload: &Workload) -> Scenario {
+impl Workload {
+    fn family(&self) -> Result<Family, PlanError> {
+        let found = Family::ALL.into_iter().find(|family| family.name() == self.family);
+        found.ok_or_else(|| {
+            let names = Family::ALL.map(Family::name).join(", ");
+            PlanError::Value(format!("unknown family `{}`; the families are {names}", self.family))
+        })
+    }
+}
+
+fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
     // A connection that is made for each request leaves room for the next: only those that stay open must be held together.
     let stays = workload.requests_per_connection.is_none();
+    let unsupported = match (model.supports)(family) {
+        Support::No(reason) => Some(format!("does not serve {family}: {reason}")),
+        Support::Yes => servers::unsupported(model.name)
+            .or_else(|| if stays { model.capacity.refuses(workload.connections) } else { None }),
+    };
     Scenario {
-        id: format!("{}/tcp/{}/{}", model.name, workload.service, workload.name),
+        id: format!("{}/{family}/{}/{}", model.name, workload.service, workload.name),
         model: model.name.to_owned(),
-        family: "tcp".to_owned(),
+        family: family.name().to_owned(),
         service: workload.service.clone(),
         workload: workload.name.clone(),
         title: workload.title.clone(),
-        unsupported: servers::unsupported(model.name)
-            .or_else(|| if stays { model.capacity.refuses(workload.connections) } else { None }),
+        unsupported,
     }
 }
 
@@ -300,43 +336,5 @@ fn one_line(error: &toml::de::Error, text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_quick_plan_is_valid_and_says_what_a_serial_server_cannot_hold() {
-        let scenarios = Plan::parse(QUICK).unwrap().scenarios().unwrap();
-        assert_eq!(scenarios.len(), 30);
-        let unsupported: Vec<_> = scenarios.iter().filter(|p| p.scenario.unsupported.is_some()).collect();
-        assert!(unsupported.iter().all(|p| p.scenario.model == "iterative" && p.scenario.service == "echo"));
-        assert_eq!(unsupported.len(), 2);
-    }
-
-    #[test]
-    fn a_plan_survives_its_own_text() {
-        let plan = Plan::parse(QUICK).unwrap();
-        assert_eq!(Plan::parse(&plan.to_toml()).unwrap().to_toml(), plan.to_toml());
-    }
-
-    #[test]
-    fn what_is_wrong_is_said_in_one_line() {
-        let workload = "[[workload]]\nname='a'\ntitle='t'\nservice='echo'\nconnections=1\n";
-        for (text, says) in [
-            ("", "name"),
-            ("name='x'\n", "workload"),
-            (&format!("name='x'\ntrails=3\n{workload}"), "line 2: unknown field `trails`"),
-            (&format!("name='x'\ntrials=0\n{workload}"), "trials = 0"),
-            (&format!("name='x'\nmodels=['nonesuch']\n{workload}"), "unknown model `nonesuch`"),
-            (&format!("name='x'\n{workload}{workload}"), "two workloads"),
-            (&format!("name='x'\n{}", workload.replace("echo", "ecco")), "unknown service `ecco`"),
-            (&format!("name='x'\n{}", workload.replace("connections=1", "connections=0")), "0 connections"),
-            (&format!("name='x'\n{workload}rate=0.0\n"), "rate"),
-            (&format!("name='x'\nduration='5'\n{workload}"), "is no time"),
-            (&format!("name='x'\nduration='0s'\n{workload}"), "duration of 0"),
-            (&format!("name='x'\n{}", workload.replace("name='a'", "name='a/b'")), "workload name"),
-        ] {
-            let error = Plan::parse(text).unwrap_err().to_string();
-            assert!(error.contains(says) && !error.contains('\n'), "{text}\n→ {error}");
-        }
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

@@ -11,6 +11,7 @@ use record::run::{Faults, Observation, Record};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use sys::Family;
 
 /// How long a server may take to end after SIGTERM before that is a fault.
 const GRACE: Duration = Duration::from_secs(3);
@@ -64,7 +65,7 @@ impl Bench {
         turn: Turn,
         interrupt: &Interrupt,
     ) -> Result<Option<Record>, SpawnError> {
-        let command = self.server_command(planned);
+        let command = self.server_command(planned, turn);
         let mut record = self.empty_record(planned, turn, &command);
         let mut server = match Child::server(&command) {
             Ok(server) => server,
@@ -91,8 +92,11 @@ impl Bench {
             return Ok(None);
         };
         self.take_load(&mut record, &run);
-        record.server.listen_overflows =
-            observe::listen_overflows().zip(overflows).map(|(after, before)| after.saturating_sub(before));
+        if planned.family == Family::Tcp {
+            record.server.listen_overflows = observe::listen_overflows()
+                .zip(overflows)
+                .map(|(after, before)| after.saturating_sub(before));
+        }
         take_use(&mut record, &watcher, &before, memory, planned);
         finish(&mut record, &mut server, &watcher, &before);
         if !self.cpus.apart() {
@@ -111,11 +115,24 @@ impl Bench {
         planned.workload.duration.map_or(self.duration, |time| time.0)
     }
 
-    fn server_command(&self, planned: &Planned) -> ServerCommand {
+    /// Where the server of a trial listens: the kernel chooses the port; a Unix socket gets an abstract name, which is this trial's
+    /// alone and leaves no file behind, also when all are killed.
+    fn address(&self, planned: &Planned, turn: Turn) -> String {
+        match planned.family {
+            Family::Tcp | Family::Udp => format!("{}://127.0.0.1:0", planned.family),
+            Family::Unix | Family::Unixgram => {
+                let (family, pid) = (planned.family, std::process::id());
+                format!("{family}:@server-models-{}-{pid}-{}", self.run_id, turn.order)
+            }
+        }
+    }
+
+    fn server_command(&self, planned: &Planned, turn: Turn) -> ServerCommand {
         let serve = || (self.exe.clone(), vec!["serve".into(), planned.scenario.model.clone().into()]);
         let (program, mut args) = self.stand_in.clone().unwrap_or_else(serve);
         let service = planned.workload.service.as_str();
-        args.extend(["--listen", "tcp://127.0.0.1:0", "--service", service].map(OsString::from));
+        let address = self.address(planned, turn);
+        args.extend(["--listen", &address, "--service", service].map(OsString::from));
         // A worker of a blocking pool waits most of its time: their number is the model's own, not that of the processors.
         let own = servers::model(&planned.scenario.model).and_then(|entry| entry.model.capacity.workers());
         if own.is_none() {

@@ -15,6 +15,9 @@
 //! `http` without a path), so that the server is still writing when the client is gone. `echo` sends 256 KiB instead. Where the
 //! reply is short (a greeting, an http path), the server's one write may succeed, and nothing breaks.
 //!
+//! Over a Unix socket `fin` is shutdown(2) and close(2), and `rst` is a close with the reply unread, where there is one (see
+//! docs/METHOD.md, "Aborts").
+//!
 //! Whether request `k` is chosen depends on the seed and `k` alone, so the same plan replays, whatever the number of threads.
 
 use std::fmt;

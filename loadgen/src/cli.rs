@@ -20,7 +20,7 @@ use sys::Url;
 #[derive(Debug, Parser)]
 #[command(name = "loadgen", version, max_term_width = 110, after_help = AFTER_HELP)]
 struct Args {
-    /// Target: tcp://HOST:PORT or http://HOST[:PORT][/PATH]
+    /// Target: tcp://HOST:PORT, http://HOST[:PORT][/PATH], unix:/PATH or unix:@NAME
     url: Url,
 
     /// Connections at the same time, in total
@@ -225,6 +225,9 @@ fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
     }
     if args.size.is_some() || args.work.is_some() {
         ask.path = None;
+    } else if ask.kind == Kind::Http {
+        // Over a Unix socket, whose URL has no room for one.
+        ask.path.get_or_insert_with(|| "/".to_owned());
     }
     ask.size = args.size.unwrap_or(ask.size);
     Ok(())

@@ -13,7 +13,7 @@ use sys::{Family, Url};
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The target: `tcp://` or `http://`.
+    /// The target: `tcp://`, `http://` or `unix:`.
     pub url: Url,
     /// Connections at the same time, over all threads.
     pub connections: u32,
@@ -68,7 +68,8 @@ impl Config {
             size: 64,
             work: None,
             path: url.path.clone().or_else(|| url.http.then(|| "/".to_owned())),
-            host: url.authority.clone(),
+            // A path is no host; what curl says over a Unix socket for an address without one is up to the user, and usually this.
+            host: if url.family == Family::Unix { "localhost".to_owned() } else { url.authority.clone() },
             close: false,
             seed: 1,
         };
@@ -91,8 +92,11 @@ impl Config {
     /// # Errors
     /// [`Error::Usage`] with one sentence that says what to change.
     pub fn check(&self) -> Result<(), Error> {
-        let problem = if self.url.family != Family::Tcp || self.url.ip().is_none() {
-            Some(format!("cannot load {}: the targets are tcp://HOST:PORT and http://HOST[:PORT]", self.url))
+        let problem = if !matches!(self.url.family, Family::Tcp | Family::Unix) {
+            Some(format!(
+                "cannot load {}: the targets are tcp://HOST:PORT, http://HOST[:PORT], unix:/PATH and unix:@NAME",
+                self.url
+            ))
         } else if self.url.ip().is_some_and(|ip| ip.port() == 0) {
             Some("port 0 is no target: name the port that the server printed".to_owned())
         } else if self.connections == 0 {
@@ -138,12 +142,20 @@ impl Config {
             Kind::Greeting | Kind::Echo if self.ask.work.is_some() => {
                 Some(format!("a {kind} request cannot carry handler work: set it on the server"))
             }
-            Kind::Http if !self.url.http => Some("the http service needs an http:// target".to_owned()),
+            Kind::Http if !self.url.http && !self.is_unix() => {
+                Some("the http service needs an http:// target (or unix:)".to_owned())
+            }
             _ if self.url.http && kind != Kind::Http => {
                 Some(format!("an http:// target cannot serve {kind}: write tcp://"))
             }
             _ => None,
         }
+    }
+
+    /// True for a Unix socket, which has neither RST nor acknowledgements, and says so at once when its queue is full.
+    #[must_use]
+    pub fn is_unix(&self) -> bool {
+        self.url.family == Family::Unix
     }
 
     /// True where a connection outlives a request, so that it can be made before the first one.

@@ -24,7 +24,8 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
              lower --connections, or raise the limit (ulimit -Hn, LimitNOFILE=)"
         )));
     }
-    let ports = source_ports().unwrap_or(u64::MAX);
+    // A Unix socket takes no port.
+    let ports = source_ports().filter(|_| !config.is_unix()).unwrap_or(u64::MAX);
     if wanted > ports {
         return Err(Error::Usage(format!(
             "{wanted} connections to one address need as many source ports and there are {ports}: \

@@ -10,7 +10,6 @@ use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
 use record::{Load, SCHEMA};
 use service::Kind;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::ScopedJoinHandle;
@@ -48,10 +47,7 @@ pub fn run_until(config: &Config, stop: &AtomicBool) -> Result<Load, Error> {
 
 pub(crate) fn measure(config: &Config, stop: &AtomicBool) -> Result<Finished, Error> {
     config.check()?;
-    let Some(address) = config.url.ip() else {
-        return Err(Error::Usage(format!("{} is no address to connect to", config.url)));
-    };
-    let harvests = run_threads(config, address, stop)?;
+    let harvests = run_threads(config, stop)?;
     let total = Total::of(harvests)?;
     if !total.ever_connected {
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
@@ -64,7 +60,7 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool) -> Result<Finished, Er
 }
 
 /// Runs the engines to their ends, one a thread: each makes its connections, and all start together.
-fn run_threads(config: &Config, address: SocketAddr, stop: &AtomicBool) -> Result<Vec<Harvest>, Error> {
+fn run_threads(config: &Config, stop: &AtomicBool) -> Result<Vec<Harvest>, Error> {
     // A thread says on `ready` whether it has connections, and drops it; it gets its start from a channel of its own.
     let (ready, all_ready) = mpsc::channel::<bool>();
     std::thread::scope(|scope| {
@@ -72,7 +68,7 @@ fn run_threads(config: &Config, address: SocketAddr, stop: &AtomicBool) -> Resul
         for index in 0..config.threads {
             let (start, started) = mpsc::channel();
             let ready = ready.clone();
-            let work = move || run_thread(config, address, index, stop, ready, &started);
+            let work = move || run_thread(config, index, stop, ready, &started);
             match std::thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, work) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => unstarted = Some(Error::Setup(error)),
@@ -102,7 +98,6 @@ fn run_threads(config: &Config, address: SocketAddr, stop: &AtomicBool) -> Resul
 
 fn run_thread(
     config: &Config,
-    address: SocketAddr,
     index: u32,
     stop: &AtomicBool,
     ready: Sender<bool>,
@@ -110,7 +105,7 @@ fn run_thread(
 ) -> Result<Harvest, Error> {
     // Without it a timer may be 50 us late; where the kernel refuses, it is.
     let _ = clock::exact_timers();
-    let mut engine = Engine::new(config, address, index)?;
+    let mut engine = Engine::new(config, index)?;
     if config.persistent() {
         engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
     }

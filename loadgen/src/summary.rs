@@ -108,6 +108,12 @@ fn errors(load: &Load, out: &mut String) -> fmt::Result {
         }
         if aborts.fin_proven > 0 {
             writeln!(out, "  {:>10}  of them with the FIN acknowledged before the close", aborts.fin_proven)?;
+        } else if load.target.starts_with("unix:") {
+            writeln!(
+                out,
+                "  {:>10}  Unix sockets acknowledge nothing: no FIN can be proven, and there is no RST",
+                "-"
+            )?;
         }
         writeln!(out, "  {:>10}  errors on the other connections", load.collateral_errors)?;
     }

@@ -77,12 +77,29 @@ pub enum Support {
     No(&'static str),
 }
 
+/// The families of a model that serves streams, and no datagrams so far.
+#[must_use]
+pub fn streams(family: Family) -> Support {
+    match family {
+        Family::Tcp | Family::Unix => Support::Yes,
+        Family::Udp | Family::Unixgram => Support::No("datagrams are not served yet"),
+    }
+}
+
 /// The families of a model that serves TCP and nothing else so far.
 #[must_use]
 pub fn tcp_only(family: Family) -> Support {
     match family {
-        Family::Tcp => Support::Yes,
         Family::Unix => Support::No("Unix stream sockets are not served yet"),
-        Family::Udp | Family::Unixgram => Support::No("datagrams are not served yet"),
+        other => streams(other),
+    }
+}
+
+/// The families of a model with several listeners on one port.
+#[must_use]
+pub fn tcp_by_port(family: Family) -> Support {
+    match family {
+        Family::Unix => Support::No("a Unix socket has one listener: SO_REUSEPORT is refused (EOPNOTSUPP)"),
+        other => streams(other),
     }
 }

@@ -26,7 +26,7 @@ const BROKEN: u8 = 4;
 struct Args {
     /// The concurrency model
     model: String,
-    /// Where to listen; port 0 lets the kernel choose
+    /// Where to listen: tcp://HOST:PORT (port 0 lets the kernel choose), unix:/PATH or unix:@NAME
     #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:0")]
     listen: String,
     /// What is said: greeting, echo, sized, http
@@ -171,12 +171,17 @@ fn processors() -> u16 {
 }
 
 fn cannot_listen(url: &Url, error: &io::Error) -> String {
+    use io::ErrorKind::{AddrInUse, AddrNotAvailable, AlreadyExists, NotFound, PermissionDenied, TimedOut};
+    let is_path = url.ip().is_none();
     let advice = match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another server has the port; choose another, or 0 to let the kernel choose"
-        }
-        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
-        io::ErrorKind::AddrNotAvailable => "this machine does not have the address",
+        AddrInUse if is_path => "another server has the path; choose another, or end that server",
+        AddrInUse => "another server has the port; choose another, or 0 to let the kernel choose",
+        AlreadyExists => "the path is no socket and was left as it is; choose another",
+        NotFound if is_path => "its folder does not exist; make it, or choose another",
+        PermissionDenied if is_path => "its folder may not be written to; choose another",
+        PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
+        TimedOut => "another program keeps the path's folder locked; choose another",
+        AddrNotAvailable => "this machine does not have the address",
         _ => "see the cause",
     };
     format!("cannot listen on {url}: {error}: {advice}")

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
-use sys::Url;
+use sys::path::Claim;
+use sys::{Listening, Url};
 
 /// Options that mean the same for every model.
 #[derive(Clone, Copy, Debug)]
@@ -47,7 +48,8 @@ pub enum Handler {
     Here,
 }
 
-/// A bound and listening socket.
+/// A bound and listening socket. Dropped by the process that made it, it takes a path that was made for it along; models that move
+/// the listener out keep the rest until they end.
 #[derive(Debug)]
 pub struct Endpoint {
     /// The listener; blocking.
@@ -60,29 +62,26 @@ pub struct Endpoint {
     pub options: Options,
     /// Who serves a connection; models that execute nothing ignore it.
     pub handler: Handler,
+    /// The path of a Unix socket.
+    pub claim: Option<Claim>,
 }
 
 impl Endpoint {
-    /// Binds and listens.
+    /// Binds and listens, on a stream of either family.
     ///
     /// # Errors
-    /// Those of bind(2) and listen(2); Unsupported for a family without streams over IP.
+    /// Those of [`sys::listen()`]; with several listeners, of bind(2) and listen(2), and Unsupported for a family without ports.
     pub fn bind(url: &Url, options: Options, listeners: Listeners) -> io::Result<Self> {
-        let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
+        let handler = Handler::Own;
         if listeners == Listeners::One {
-            let (listener, bound) = sys::socket::listen_tcp(ip, options.backlog, false)?;
-            return Ok(Self {
-                listener,
-                siblings: Vec::new(),
-                url: url.at(bound),
-                options,
-                handler: Handler::Own,
-            });
+            let Listening { fd: listener, url, claim } = sys::listen(url, options.backlog)?;
+            return Ok(Self { listener, siblings: Vec::new(), url, options, handler, claim });
         }
+        let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
         let mut group = sys::socket::listen_tcp_group(ip, options.backlog, options.workers)?.into_iter();
         let (listener, bound) = group.next().ok_or(io::ErrorKind::InvalidInput)?;
         let siblings = group.map(|(listener, _)| listener).collect();
-        Ok(Self { listener, siblings, url: url.at(bound), options, handler: Handler::Own })
+        Ok(Self { listener, siblings, url: url.at(bound), options, handler, claim: None })
     }
 
     /// In place of a listener, the connection that is this process's standard input (see [`Handler::Here`]).
@@ -91,7 +90,7 @@ impl Endpoint {
     /// EMFILE.
     pub fn inherited(url: Url, options: Options) -> io::Result<Self> {
         let listener = io::stdin().as_fd().try_clone_to_owned()?;
-        Ok(Self { listener, siblings: Vec::new(), url, options, handler: Handler::Here })
+        Ok(Self { listener, siblings: Vec::new(), url, options, handler: Handler::Here, claim: None })
     }
 
     /// Says that the server can serve: the contract of DESIGN.md. A closed standard output is not an error.

@@ -67,7 +67,8 @@ impl Peer {
     /// # Errors
     /// Refused, silent, reset.
     pub fn connect_with(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
-        let fd = socket::connect_start(target.ip, buffer).map_err(|e| Fault::io(&e, 0).during("connect"))?;
+        let fd = socket::connect_start(&target.ip.into(), buffer)
+            .map_err(|e| Fault::io(&e, 0).during("connect"))?;
         let peer = Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0 };
         if !socket::wait_writable(peer.fd(), Some(target.reply)).map_err(Fault::harness)? {
             return Err(peer.silent(target.reply).during("connect"));

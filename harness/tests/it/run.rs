@@ -39,6 +39,40 @@ fn a_run_leaves_records_tables_histograms_and_a_page() {
     assert_eq!(again.status.code(), Some(0), "{}", String::from_utf8_lossy(&again.stderr));
 }
 
+/// Sockets in the Unix domain, of this namespace, that a trial has made (proc_net(5)).
+fn trial_names(run_id: &str) -> usize {
+    let text = std::fs::read_to_string("/proc/net/unix").unwrap();
+    text.lines().filter(|line| line.contains(&format!("@server-models-{run_id}"))).count()
+}
+
+#[test]
+fn the_same_workload_runs_on_two_families_and_leaves_no_socket() {
+    let workload = "[[workload]]\nname = 'churn'\ntitle = 't'\nservice = 'sized'\nsize = 400\nconnections = 2\nrequests_per_connection = 1\n";
+    let head = "name = 'f'\nmodels = ['fork', 'async']\ntrials = 1\nduration = '150ms'\nwarm_up = '50ms'\n";
+    let plan = format!("{head}{workload}{workload}family = 'unix'\n{workload}family = 'unixgram'\n");
+    let bench = Bench::new(&plan);
+    let output = output(&["run", "--plan", &bench.plan(), "--out", &bench.out(), "--skip-conformance"]);
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{text}");
+    let (run, mut records) = (run_json(&bench.out()), records(&bench.out()));
+    records.sort_by(|a, b| a.scenario.id.cmp(&b.scenario.id));
+    let ids: Vec<&str> = records.iter().map(|r| r.scenario.id.as_str()).collect();
+    assert_eq!(
+        ids,
+        ["async/tcp/sized/churn", "async/unix/sized/churn", "fork/tcp/sized/churn", "fork/unix/sized/churn"]
+    );
+    for record in &records {
+        let load = record.load.as_ref().unwrap_or_else(|| panic!("{:?}", record.verdict));
+        assert!(load.requests.completed > 0 && load.requests.failed == 0, "{:?}", load.errors);
+        assert_eq!(record.server.faults.list(), Vec::<String>::new());
+        // A count of TCP's, that says nothing of a Unix socket.
+        assert_eq!(record.server.listen_overflows.is_some(), record.scenario.family == "tcp");
+    }
+    let refused: Vec<_> = run.scenarios.iter().filter(|s| s.family == "unixgram").collect();
+    assert!(refused.len() == 2 && refused.iter().all(|s| s.unsupported.is_some()), "{refused:?}");
+    assert_eq!(trial_names(&run.id), 0);
+}
+
 #[test]
 fn ctrl_c_keeps_what_was_measured_and_says_that_it_was_cut_short() {
     let bench = Bench::new(PLAN);
@@ -91,6 +125,7 @@ fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
         (vec!["run", "--services", "ecco", "--out", &out], 2, "unknown service `ecco`"),
         (vec!["run", "--services", "http", "--out", &out], 2, "nothing to run"),
         (vec!["run", "--plan", "/nonexistent/plan.toml"], 2, "cannot read the plan"),
+        (vec!["run", "--plan", "nonesuch"], 2, "cannot read the plan `nonesuch`"),
         (vec!["run", "--plan", &plan("unknown-key.toml"), "--out", &out], 2, "unknown field `trails`"),
         (vec!["run", "--plan", &plan("no-plan.toml"), "--out", &out], 2, "cannot read the plan"),
         (vec!["run", "--plan", &plan("rate-0.toml"), "--out", &out], 2, "rate"),

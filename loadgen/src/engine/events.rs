@@ -15,6 +15,8 @@ impl Engine<'_> {
         let Some(i) = self.slot_of(event.key) else { return clock() };
         match self.slots[i].state {
             State::Dialling => self.on_dialled(i),
+            // Room to write is no reason to go where the reply is waited for.
+            State::Leaving if self.config.is_unix() && !event.read && !event.hang_up => {}
             State::Leaving => self.check_left(i, clock()),
             State::Free | State::Busy => {
                 if event.write && self.slots[i].wants_room {

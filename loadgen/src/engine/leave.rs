@@ -5,6 +5,10 @@
 //! sends it and the FIN together; the client then waits until the FIN is acknowledged (TCP_INFO: FIN_WAIT2), which is counted
 //! as proven; only then it closes. From then on, whatever the close itself sends, the server is in CLOSE_WAIT, where an RST
 //! turns its next write into EPIPE, with SIGPIPE where it did not ask otherwise.
+//!
+//! A Unix socket has neither RST nor acknowledgements. The end is with the server when shutdown(2) or close(2) returns, so its first
+//! write is the deadly one and nothing is left to prove. What comes nearest to a reset is a close with input unread, which the
+//! server's next read meets as ECONNRESET; it can be had where a reply is on its way, and else the close is a plain one.
 
 use super::Engine;
 use super::slot::State;
@@ -110,13 +114,16 @@ impl Engine<'_> {
         let Some((_, kind)) = slot.request.and_then(|request| request.abort) else { return };
         let Some(fd) = slot.fd() else { return };
         match kind {
+            Kind::Rst if self.config.is_unix() => self.leave_unread(i, now),
             Kind::Rst => {
                 // Fails for no socket that is open.
                 let _ = socket::reset_on_close(fd);
                 self.left(i, false, now);
             }
             // ENOTCONN: the server was first, with an RST.
-            Kind::Fin if socket::shutdown(fd, Side::Write).is_err() => self.left(i, false, now),
+            Kind::Fin if socket::shutdown(fd, Side::Write).is_err() || self.config.is_unix() => {
+                self.left(i, false, now);
+            }
             Kind::Fin => {
                 slot.state = State::Leaving;
                 slot.leave_by_ns = now + LONGEST_LOOK_NS;
@@ -125,8 +132,25 @@ impl Engine<'_> {
         }
     }
 
-    /// Closes where the FIN is acknowledged, or has been waited for long enough.
+    /// Unix: closes with some of the reply unread, where one is to come.
+    fn leave_unread(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        if !slot.aborts_in(Phase::AfterRequest) {
+            // Whatever there is to be unread is there: most of a reply that was begun, or nothing.
+            return self.left(i, false, now);
+        }
+        slot.state = State::Leaving;
+        slot.leave_by_ns = now + LONGEST_LOOK_NS;
+        if self.watch(i, Interest::READ) {
+            self.set_timer(i, now + LONGEST_LOOK_NS);
+        }
+    }
+
+    /// Closes where the FIN is acknowledged, or has been waited for long enough. Unix: where the reply has come, or will not.
     pub(super) fn check_left(&mut self, i: usize, now: u64) {
+        if self.config.is_unix() {
+            return self.left(i, false, now);
+        }
         let slot = &mut self.slots[i];
         let Some(fd) = slot.fd() else { return };
         let (proven, over) = match socket::tcp_state(fd) {

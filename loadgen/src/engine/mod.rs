@@ -35,7 +35,6 @@ use source::{Arrival, Source};
 use stages::Stage;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
@@ -58,7 +57,6 @@ const SPIN_NS: u64 = 60_000;
 /// One thread's part of a run.
 pub(crate) struct Engine<'a> {
     config: &'a Config,
-    address: SocketAddr,
     index: u32,
     timeout_ns: u64,
     /// Bytes asked for where a reply must be more than buffers can hold; for echo, which sends as much as it gets, less.
@@ -123,7 +121,7 @@ impl<'a> Engine<'a> {
     ///
     /// # Errors
     /// [`Error::Setup`] without an epoll instance.
-    pub(crate) fn new(config: &'a Config, address: SocketAddr, index: u32) -> Result<Self, Error> {
+    pub(crate) fn new(config: &'a Config, index: u32) -> Result<Self, Error> {
         let (threads, connections) = (config.threads, config.connections);
         let count = connections / threads + u32::from(index < connections % threads);
         let mut ask = config.ask.clone();
@@ -139,7 +137,6 @@ impl<'a> Engine<'a> {
         };
         Ok(Self {
             config,
-            address,
             index,
             timeout_ns: nanoseconds(config.timeout),
             large,
@@ -303,7 +300,8 @@ impl<'a> Engine<'a> {
                 State::Resting => self.free(i, now),
                 State::Leaving => self.check_left(i, now),
                 State::Busy => self.give_up_sending(i, now),
-                State::Free | State::Dialling => {}
+                State::Dialling => self.knock(i, now),
+                State::Free => {}
             }
         }
     }

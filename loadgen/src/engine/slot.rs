@@ -19,11 +19,11 @@ pub(super) enum State {
     Free,
     /// No request until the back-off is over.
     Resting,
-    /// connect(2) is under way.
+    /// connect(2) is under way, or was turned away by a full queue and is tried again by the timer.
     Dialling,
     /// A request is out.
     Busy,
-    /// Shut for writing; waits for the FIN to be acknowledged, then closes.
+    /// Waits for its moment to close. TCP: shut for writing, until the FIN is acknowledged. Unix: until some of the reply lies there.
     Leaving,
 }
 
@@ -61,6 +61,8 @@ pub(super) struct Slot {
     pub(super) free_since_ns: u64,
     /// When the connect began.
     pub(super) dialled_ns: u64,
+    /// Times that this connect was turned away by a full queue.
+    pub(super) turned_away: u32,
     /// When to stop waiting for the FIN's acknowledgement.
     pub(super) leave_by_ns: u64,
 }
@@ -93,6 +95,7 @@ impl Slot {
             refusals: 0,
             free_since_ns: 0,
             dialled_ns: 0,
+            turned_away: 0,
             leave_by_ns: 0,
         }
     }

@@ -9,6 +9,7 @@ mod files;
 mod omission;
 mod peer;
 mod schedule;
+mod unix;
 
 use loadgen::schedule::Arrivals;
 use loadgen::{Config, Pacing, Stop};
@@ -20,7 +21,12 @@ use std::time::Duration;
 /// A closed loop of 4 connections for 200 ms against `peer`; tests change what they are about.
 fn config(peer: &Peer, kind: Kind) -> Config {
     let scheme = if kind == Kind::Http { "http" } else { "tcp" };
-    let mut config = Config::new(format!("{scheme}://{}", peer.address).parse().unwrap());
+    config_at(&format!("{scheme}://{}", peer.address), kind)
+}
+
+/// The same against `url`.
+fn config_at(url: &str, kind: Kind) -> Config {
+    let mut config = Config::new(url.parse().unwrap());
     config.ask.kind = kind;
     config.ask.path = None;
     config.connections = 4;

@@ -1,7 +1,7 @@
 //! Small servers for the tests: a listener, a thread for each connection, and one way to behave. Not here: how a server should be.
 
 use service::{Output, Protocol as _, Service, Step};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -87,7 +87,7 @@ impl Peer {
 }
 
 /// A service, driven in the plainest way: one thread, blocking calls.
-fn speak(service: &impl Service, mut stream: TcpStream) -> io::Result<()> {
+pub(crate) fn speak(service: &impl Service, mut stream: impl Read + Write) -> io::Result<()> {
     let (mut conn, mut out) = (service.open(), Output::new());
     let mut input = vec![0; 2 * service::MAX_HEAD];
     let (mut start, mut end) = (0, 0);
@@ -122,7 +122,7 @@ fn speak(service: &impl Service, mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-fn send(stream: &mut TcpStream, out: &mut Output, input: &[u8]) -> io::Result<()> {
+fn send(stream: &mut impl Write, out: &mut Output, input: &[u8]) -> io::Result<()> {
     while !out.is_empty() {
         let n = stream.write(out.first(input))?;
         out.advance(n);

@@ -6,13 +6,12 @@ use super::roster::Entry;
 use service::Protocol;
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::os::fd::AsFd as _;
+use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use sys::{Event, Interest};
-use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 /// Bytes read at a time: one buffer a runtime thread, lent to whichever task it runs, so that a waiting task owns none.
@@ -22,19 +21,24 @@ thread_local! {
     static BUFFER: std::cell::RefCell<Vec<u8>> = std::cell::RefCell::new(vec![0; SCRATCH]);
 }
 
+/// A stream of the runtime, of any family.
+pub trait Stream: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static> Stream for T {}
+
 /// A connection being served; done when it is closed.
-pub struct Task<P> {
+pub struct Task<P, S> {
     // Before the stream: the entry leaves the roster before the descriptor is closed.
     entry: Entry,
-    stream: TcpStream,
+    stream: S,
     conn: Conn<P>,
     next: Option<Next>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl<P: Protocol> Task<P> {
+impl<P: Protocol, S: Stream> Task<P, S> {
     /// Serves `stream` with `protocol`; `entry` is its place in the roster.
-    pub fn new(stream: TcpStream, protocol: P, entry: Entry) -> Self {
+    pub fn new(stream: S, protocol: P, entry: Entry) -> Self {
         Self { entry, stream, conn: Conn::new(protocol), next: None, timer: None }
     }
 
@@ -82,7 +86,7 @@ fn covered(wanted: Interest, blocked: Interest) -> bool {
     (!wanted.read || blocked.read) && (!wanted.write || blocked.write)
 }
 
-impl<P: Protocol + Unpin> Future for Task<P> {
+impl<P: Protocol + Unpin, S: Stream> Future for Task<P, S> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -94,13 +98,13 @@ impl<P: Protocol + Unpin> Future for Task<P> {
 }
 
 /// The stream, with the waker to be woken by and a note of what it would have blocked on.
-struct Polled<'a, 'b> {
-    stream: Pin<&'a mut TcpStream>,
+struct Polled<'a, 'b, S> {
+    stream: Pin<&'a mut S>,
     cx: &'a mut Context<'b>,
     blocked: Interest,
 }
 
-impl Io for Polled<'_, '_> {
+impl<S: Stream> Io for Polled<'_, '_, S> {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         match self.stream.as_mut().poll_read(self.cx, &mut buffer) {
@@ -132,7 +136,7 @@ impl Io for Polled<'_, '_> {
     }
 }
 
-impl Polled<'_, '_> {
+impl<S: Stream> Polled<'_, '_, S> {
     fn sent(&mut self, sent: Poll<io::Result<usize>>) -> io::Result<usize> {
         match sent {
             Poll::Ready(result) => result,

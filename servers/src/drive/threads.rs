@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
+use sys::path::Claim;
 use sys::signal::Signals;
 use sys::socket::{Accepted, Side, set_nonblocking, shutdown, shutdown_number, wait_readable};
 use sys::{Url, wake};
@@ -36,6 +37,8 @@ pub struct Crew<S> {
     url: Url,
     grace: Duration,
     listener: Arc<OwnedFd>,
+    /// Kept until the pool has drained.
+    _claim: Option<Claim>,
     signals: Signals,
     seats: Vec<Arc<Seat>>,
     stopping: Arc<AtomicBool>,
@@ -58,6 +61,7 @@ impl<S: Service> Crew<S> {
             url: endpoint.url,
             grace: endpoint.options.grace,
             listener: Arc::new(endpoint.listener),
+            _claim: endpoint.claim,
             signals,
             seats: Vec::new(),
             stopping: Arc::default(),

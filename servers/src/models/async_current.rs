@@ -1,7 +1,7 @@
 //! `async-current`: a task a connection on tokio's single-threaded runtime. Not here: several of them (see `async_per_core`).
 
 use super::tasks::accept_until_stopped;
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::drain::drain;
 use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
@@ -22,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

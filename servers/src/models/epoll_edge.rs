@@ -1,7 +1,7 @@
 //! `epoll-et`: one loop that is told of each readiness once and drains. Not here: the loop, its budget and its ready list (see
 //! `drive::reactor`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::reactor;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,7 +1,7 @@
 //! `epoll-exclusive`: a loop a worker, all of them watching the one listener, of which the kernel wakes one. Not here: the loops (see
 //! `drive::loops`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::loops;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

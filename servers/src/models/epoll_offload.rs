@@ -1,7 +1,7 @@
 //! `epoll-offload`: one loop that never blocks, and a pool of helpers for handler work. Not here: the loop (see `drive::reactor`) and
 //! the pool (see `drive::helpers`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::helpers::Helpers;
 use crate::drive::reactor;
 use crate::{Endpoint, Model};
@@ -22,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "spin and sleep in the pool",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,7 +1,7 @@
 //! `epoll-oneshot`: one epoll instance, several threads, each event to one of them. Not here: the threads' work (see
 //! `drive::oneshot`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::counters::Counters;
 use crate::drive::loops::Team;
 use crate::drive::oneshot::{BATCH, Shared, Worker};
@@ -26,7 +26,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,7 +1,7 @@
 //! `epoll-reactors`: an acceptor that hands connections to event loops. Not here: the loops (see `drive::reactor`), the choice
 //! among them (see `drive::seats`) and the way there (see `sys::inbox`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::counters::Counters;
 use crate::drive::gate::Gate;
 use crate::drive::loops::Team;
@@ -32,7 +32,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 const LISTENER: u64 = 0;

@@ -1,7 +1,7 @@
 //! `epoll-reuseport`: a loop and a listener a worker; the kernel spreads the connections. Not here: the listeners (see
 //! `sys::socket::listen_tcp_group`) and the loops (see `drive::loops`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, tcp_by_port};
 use crate::drive::loops;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: tcp_by_port,
 };
 
 /// Serves until it is told to stop.

@@ -1,6 +1,6 @@
 //! `fork`: a process for each connection. Not here: pools of processes made beforehand.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::forking::{self, Child};
 use crate::drive::serial::InHand;
@@ -26,7 +26,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,6 +1,6 @@
 //! `iterative`: accept, serve, close, repeat. Not here: any concurrency; that is the point.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::{acceptor, serial};
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::One,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -4,7 +4,7 @@
 //! Unlike a mutex round accept, the leader names its successor: the thread that has waited least, whose stack is still in the cache
 //! (the pattern's LIFO order). Under little load two threads do all the work.
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -26,7 +26,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Who leads, and who waits to.

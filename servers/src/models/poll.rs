@@ -1,6 +1,6 @@
 //! `poll`: one loop that passes every descriptor on each turn. Not here: the loop (see `drive::reactor`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::reactor;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -20,7 +20,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

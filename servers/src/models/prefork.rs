@@ -1,7 +1,7 @@
 //! `prefork`: a pool of processes that all wait in accept on one listener. Not here: locks round accept, which `prefork_flock` and
 //! `prefork_mutex` add; the supervision (see `drive::processes`).
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -22,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

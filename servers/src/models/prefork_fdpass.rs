@@ -5,7 +5,7 @@
 //! ends when its channel does: on stop the parent empties the queue into workers as they become free, and closes the channels of
 //! those for whom nothing is left.
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::BACK_OFF;
 use crate::drive::processes::{self, Pool};
 use crate::drive::seats::HandOff;
@@ -31,7 +31,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 const LISTENER: u64 = u64::MAX - 1;

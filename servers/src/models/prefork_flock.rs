@@ -1,7 +1,7 @@
 //! `prefork-flock`: a pool of processes of which one at a time, the holder of a file lock, is in accept. Not here: the supervision
 //! (see `drive::processes`), the lock (see `sys::lock`).
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -23,7 +23,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -4,7 +4,7 @@
 //! The parent keeps every listener open: the queue of a worker that dies waits for its successor instead of being reset.
 //! The price is paid on stop: the listener of a busy worker stays open until that worker has emptied its queue.
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, tcp_by_port};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -25,7 +25,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Hashed(POOL),
-    supports: tcp_only,
+    supports: tcp_by_port,
 };
 
 /// Serves until it is told to stop.

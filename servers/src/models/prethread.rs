@@ -1,6 +1,6 @@
 //! `prethread`: a pool of threads that all wait in accept, without a lock. Not here: the pool (see `drive::threads`).
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -20,7 +20,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,7 +1,7 @@
 //! `prethread-mutex`: a pool of threads of which one at a time, the holder of a mutex, is in accept. Not here: the pool (see
 //! `drive::threads`).
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -22,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

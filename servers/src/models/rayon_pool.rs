@@ -4,7 +4,7 @@
 //! waits, however little the N say; and its queue has no bound, so what waits costs a descriptor each and the kernel's own
 //! back-pressure, a full accept queue, never comes (rayon issues 779, 835, 904).
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::acceptor;
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::roster::Roster;
@@ -30,7 +30,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 thread_local! {

@@ -1,20 +1,20 @@
 //! `async`: a task a connection on tokio's multi-threaded, work-stealing runtime. Not here: the connection (see `drive::tasks`).
 //! The file cannot have the model's name, which is a word of the language.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::BACK_OFF;
 use crate::drive::roster::Roster;
-use crate::drive::tasks::Task;
+use crate::drive::tasks::{Stream, Task};
 use crate::{Endpoint, Model};
 use service::{Protocol, Service};
 use std::future::poll_fn;
 use std::io;
-use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use sys::Address;
 use sys::socket::{self, Accepted};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What it is.
 pub static MODEL: Model = Model {
@@ -29,7 +29,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.
@@ -66,18 +66,61 @@ pub(super) async fn accept_until_stopped<S: Service>(
 where
     S::Conn: Protocol + Unpin,
 {
-    let mut term = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+    let term = signal(SignalKind::terminate())?;
+    let interrupt = signal(SignalKind::interrupt())?;
     endpoint.ready();
-    let listener = TcpListener::from_std(endpoint.listener.into())?;
+    let stop = [term, interrupt];
+    // The claim on a path stays in `endpoint`, and goes when this is over.
+    match endpoint.url.address {
+        Address::Ip(_) => {
+            accept(service, TcpListener::from_std(endpoint.listener.into())?, stop, roster).await
+        }
+        Address::Path(_) => {
+            accept(service, UnixListener::from_std(endpoint.listener.into())?, stop, roster).await
+        }
+    }
+}
+
+/// A listener of the runtime.
+trait Listen {
+    type Stream: Stream;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Self::Stream>>;
+}
+
+impl Listen for TcpListener {
+    type Stream = TcpStream;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<TcpStream>> {
+        self.poll_accept(cx).map_ok(|(stream, _)| stream)
+    }
+}
+
+impl Listen for UnixListener {
+    type Stream = UnixStream;
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<UnixStream>> {
+        self.poll_accept(cx).map_ok(|(stream, _)| stream)
+    }
+}
+
+async fn accept<S: Service, L: Listen>(
+    service: S,
+    listener: L,
+    [mut term, mut interrupt]: [Signal; 2],
+    roster: Arc<Roster>,
+) -> io::Result<()>
+where
+    S::Conn: Protocol + Unpin,
+{
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
         };
         match accepted {
-            Ok((stream, _)) => start(&service, stream, &roster),
+            Ok(stream) => start(&service, stream, &roster),
             Err(error) => match socket::accept_error(error) {
                 Accepted::Exhausted(_) => tokio::time::sleep(BACK_OFF).await,
                 Accepted::Failed(error) => return Err(error),
@@ -86,13 +129,13 @@ where
         }
     }
     // What was queued before the order to stop is still served.
-    while let Poll::Ready(Ok((stream, _))) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
+    while let Poll::Ready(Ok(stream)) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
         start(&service, stream, &roster);
     }
     Ok(())
 }
 
-fn start<S: Service>(service: &S, stream: TcpStream, roster: &Arc<Roster>)
+fn start<S: Service>(service: &S, stream: impl Stream, roster: &Arc<Roster>)
 where
     S::Conn: Protocol + Unpin,
 {

@@ -1,6 +1,6 @@
 //! `thread`: a thread for each connection. Not here: pools, which bound the threads.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::roster::Roster;
 use crate::drive::{BACK_OFF, acceptor};
@@ -25,7 +25,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Stack of a connection's thread in bytes. The buffers are on the heap; a debug build needs the most of this.

@@ -4,7 +4,7 @@
 //! When the queue is full the acceptor waits, and clients queue in the kernel: UNP's server 8 ends itself instead. The acceptor is
 //! not the main thread, as it is there: one that waits for room would not hear the order to stop.
 
-use crate::axes::{Axes, Capacity, POOL, tcp_only};
+use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::acceptor;
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
@@ -26,7 +26,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

@@ -1,6 +1,6 @@
 //! `uring-reuseport`: `uring-multishot` once for each thread, with a listener each. Not here: the loop (see `drive::completion`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, tcp_by_port};
 use crate::drive::completion::{self, Receive};
 use crate::{Endpoint, Model};
 use service::Service;
@@ -19,7 +19,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timeout operation",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: tcp_by_port,
 };
 
 /// Serves until it is told to stop.

@@ -1,6 +1,7 @@
 //! Addresses as the command line writes them: `tcp://127.0.0.1:0`, `http://HOST:PORT/path`, `unix:/path`, `unix:@name` …
 //! Not here: opening sockets.
 
+use crate::path::MAX_PATH;
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
@@ -78,6 +79,12 @@ impl std::error::Error for BadUrl {}
 
 const FORMS: &str = "write tcp://HOST:PORT, http://HOST[:PORT][/PATH], udp://HOST:PORT, unix:/PATH, unix:@NAME or unixgram:/PATH";
 
+impl From<SocketAddr> for Address {
+    fn from(ip: SocketAddr) -> Self {
+        Self::Ip(ip)
+    }
+}
+
 impl FromStr for Url {
     type Err = BadUrl;
 
@@ -110,6 +117,10 @@ impl FromStr for Url {
             "unix" | "unixgram" => {
                 if rest.is_empty() || rest == "@" || rest.contains('\0') {
                     return Err(bad("the path is empty or holds a NUL"));
+                }
+                let bytes = rest.strip_prefix('@').unwrap_or(rest).len();
+                if bytes > MAX_PATH {
+                    return Err(bad(&format!("the path has {bytes} bytes, the kernel takes {MAX_PATH}")));
                 }
                 let family = if scheme == "unix" { Family::Unix } else { Family::Unixgram };
                 Ok(Self {
@@ -194,6 +205,8 @@ mod tests {
         let url: Url = "http://127.0.0.1".parse().unwrap();
         assert_eq!((url.ip().unwrap().port(), url.path), (80, None));
         assert!("tcp://localhost:80".parse::<Url>().is_ok());
+        assert!(format!("unix:/{}", "x".repeat(MAX_PATH - 1)).parse::<Url>().is_ok());
+        assert!(format!("unix:@{}", "x".repeat(MAX_PATH)).parse::<Url>().is_ok());
     }
 
     #[test]
@@ -211,6 +224,9 @@ mod tests {
             ("https://x", "TLS"),
             ("http://127.0.0.1/a b", "blank"),
             ("unix:", "empty"),
+            ("unix:@", "empty"),
+            (&format!("unix:/{}", "x".repeat(MAX_PATH)), "108 bytes"),
+            (&format!("unixgram:@{}", "x".repeat(MAX_PATH + 1)), "108 bytes"),
         ] {
             let error = text.parse::<Url>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

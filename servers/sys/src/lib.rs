@@ -15,8 +15,10 @@ pub mod clock;
 pub mod epoll;
 pub mod errno;
 pub mod inbox;
+pub mod listen;
 pub mod lock;
 pub mod pass;
+pub mod path;
 pub mod poll;
 pub mod poller;
 pub mod process;
@@ -31,4 +33,5 @@ pub mod wake;
 
 pub use addr::{Address, BadUrl, Family, Url};
 pub use bell::Bell;
+pub use listen::{Listening, listen};
 pub use poller::{Event, Interest, Poller};

@@ -1,6 +1,7 @@
 //! Stream sockets: listen, accept, connect, send, receive, close in each of the ways that matter. Not here: retries and policy.
 
-use rustix::net::{RecvFlags, SendFlags, SocketFlags};
+use crate::Address;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -109,14 +110,24 @@ pub fn accept_error(error: io::Error) -> Accepted {
     }
 }
 
-/// Starts a non-blocking connect from a socket with TCP_NODELAY; writable when it is decided (see [`take_error`]).
-/// `receive_buffer`: SO_RCVBUF in bytes, set before the handshake so that it bounds the window.
+/// Starts a non-blocking connect of a stream; writable when it is decided (see [`take_error`] and [`is_connected`]).
+///
+/// TCP: with TCP_NODELAY, and with `receive_buffer` as SO_RCVBUF in bytes, set before the handshake so that it bounds the window.
+/// Unix: decided when the call returns; the receive buffer has no meaning, since the sender's bounds what is on the way (unix(7)).
 ///
 /// # Errors
-/// EMFILE, EADDRNOTAVAIL (no source port left), ENETUNREACH; ECONNREFUSED may be reported at once on loopback.
-pub fn connect_start(address: SocketAddr, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
-    let socket = connecting_socket(address)?;
-    start_connect(socket, address, receive_buffer)
+/// EMFILE, EADDRNOTAVAIL (no source port left), ENETUNREACH; ECONNREFUSED may be reported at once on loopback. Unix: ENOENT,
+/// ECONNREFUSED, EACCES; EAGAIN when the listener's queue is full, and nothing is under way then.
+pub fn connect_start(address: &Address, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+    match address {
+        Address::Ip(ip) => start_connect(connecting_socket(*ip)?, *ip, receive_buffer),
+        Address::Path(path) => {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let fd = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+            rustix::net::connect(&fd, &crate::path::address(path)?)?;
+            Ok(fd)
+        }
+    }
 }
 
 /// As [`connect_start`], from the address `source`; its port is chosen by the connect, and so needs to be free for this one
@@ -165,6 +176,12 @@ fn start_connect(socket: Socket, address: SocketAddr, receive_buffer: Option<usi
         Err(error) => return Err(error),
     }
     Ok(socket.into())
+}
+
+/// True where a connect is over and was successful, and the peer has not reset it since (getpeername(2)).
+#[must_use]
+pub fn is_connected(fd: BorrowedFd<'_>) -> bool {
+    rustix::net::getpeername(fd).is_ok()
 }
 
 /// The socket's pending error, cleared by the call (SO_ERROR).
@@ -269,7 +286,8 @@ pub fn shutdown_number(fd: std::os::fd::RawFd, side: Side) -> io::Result<()> {
     if unsafe { libc::shutdown(fd, how) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// Makes close(2) send RST and drop what is queued (SO_LINGER with time 0).
+/// Makes close(2) send RST and drop what is queued (SO_LINGER with time 0). Without effect on a Unix socket, which has no RST: its
+/// peer gets ECONNRESET where the close leaves input unread, and an end of input else.
 ///
 /// # Errors
 /// Those of setsockopt(2).
@@ -283,6 +301,17 @@ pub fn reset_on_close(fd: BorrowedFd<'_>) -> io::Result<()> {
 /// Those of ioctl(2).
 pub fn unread(fd: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(rustix::io::ioctl_fionread(fd)?)
+}
+
+/// Bytes sent that the peer has not acknowledged (TCP) or not read (Unix, counted with the kernel's overhead; SIOCOUTQ).
+///
+/// # Errors
+/// Those of ioctl(2).
+pub fn unsent(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the call writes one int, for which `bytes` has room.
+    let result = unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { Ok(u64::try_from(bytes).unwrap_or(0)) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The socket's own address and port.

@@ -39,7 +39,7 @@ pub fn install(listener: Option<BorrowedFd<'_>>, grace: Duration) -> io::Result<
         (Signal::SIGALRM, SigHandler::Handler(on_expiry)),
     ] {
         let action = SigAction::new(handler, SaFlags::empty(), SigSet::all());
-        // SAFETY: the handlers touch atomics and call fcntl, shutdown, setitimer and _exit only, none of which takes a lock.
+        // SAFETY: the handlers touch atomics and make system calls only, none of which takes a lock of the process.
         unsafe { sigaction(signal, &action) }?;
     }
     Ok(())
@@ -83,6 +83,7 @@ extern "C" fn on_stop(_signal: libc::c_int) {
 
 extern "C" fn on_expiry(_signal: libc::c_int) {
     if EXPIRED.swap(true, SeqCst) {
+        crate::path::release_first();
         crate::process::exit_now(0);
     }
     let errno = nix::errno::Errno::last_raw();

@@ -1,19 +1,31 @@
 //! Command lines that must be refused: one line, the right exit code. Not here: servers that run.
 
-use crate::fixture::{Server, run};
+use crate::fixture::{Server, Subject, run};
+use sys::Family;
 
 #[test]
 fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
     let busy = Server::start("epoll", "echo");
-    let taken = format!("tcp://{}", busy.address);
+    let taken = busy.url.to_string();
     let sharing = Server::start("prefork-reuseport", "echo");
-    let shared = format!("tcp://{}", sharing.address);
+    let shared = sharing.url.to_string();
+    let path = Server::start(Subject { model: "epoll", family: Family::Unix }, "echo");
+    let taken_path = path.url.to_string();
+    let long = format!("unix:/{}", "x".repeat(107));
     for (args, code, says) in [
         (vec!["nonesuch"], 2, "unknown model `nonesuch`; the models are iterative"),
         (vec!["epoll", "--listen", "127.0.0.1:0"], 2, "unknown scheme"),
         (vec!["epoll", "--listen", "tcp://127.0.0.1"], 2, "no port"),
         (vec!["epoll", "--listen", "http://127.0.0.1:0/x"], 2, "no path"),
-        (vec!["epoll", "--listen", "unix:/tmp/x"], 2, "does not serve unix"),
+        (
+            vec!["epoll", "--listen", "unixgram:/tmp/x"],
+            2,
+            "does not serve unixgram: datagrams are not served yet",
+        ),
+        (vec!["epoll", "--listen", &long], 2, "the path has 108 bytes, the kernel takes 107"),
+        (vec!["epoll", "--listen", &taken_path], 3, "another server has the path"),
+        (vec!["epoll", "--listen", "unix:/nonexistent/s"], 3, "its folder does not exist"),
+        (vec!["epoll", "--listen", "unix:/etc/passwd"], 3, "the path is no socket and was left as it is"),
         (vec!["epoll", "--listen", "udp://127.0.0.1:0"], 2, "does not serve udp"),
         (vec!["epoll", "--listen", &taken], 3, "another server has the port"),
         (vec!["prefork-reuseport", "--listen", &shared], 3, "another server has the port"),

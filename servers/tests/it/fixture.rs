@@ -1,18 +1,47 @@
-//! A server process for a test: started on a port of the kernel's choice, killed when dropped. Not here: what is tested.
+//! A server process for a test: on a port of the kernel's choice or a path of its own, killed when dropped. Not here: what is tested.
 
+use servers::Support;
+use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 use sys::spawn::Begin;
+use sys::{Address, Family, Url};
 
 /// No wait in a test is longer.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
+/// A connection of either family.
+pub(crate) type Stream = Socket;
+
+/// What a test is run on: a model on a family. A bare name is the model on TCP.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject {
+    pub(crate) model: &'static str,
+    pub(crate) family: Family,
+}
+
+impl From<&'static str> for Subject {
+    fn from(model: &'static str) -> Self {
+        Self { model, family: Family::Tcp }
+    }
+}
+
+/// Runs a test on a model that serves the family; where the model does not run on this machine, says so and why.
+pub(crate) fn run_on(model: &'static str, family: Family, test: fn(Subject)) {
+    assert_eq!((servers::model(model).unwrap().model.supports)(family), Support::Yes);
+    match servers::unsupported(model) {
+        None => test(Subject { model, family }),
+        Some(reason) => aloud(&format!("SKIPPED: {model}: {reason}")),
+    }
+}
+
 pub(crate) struct Server {
     child: Child,
-    pub(crate) address: SocketAddr,
+    pub(crate) url: Url,
     _stdout: Option<BufReader<ChildStdout>>,
+    /// Where its path is.
+    _folder: Option<tempfile::TempDir>,
 }
 
 pub(crate) fn command(args: &[&str]) -> Command {
@@ -35,12 +64,19 @@ pub(crate) fn run_with(args: &[&str], begin: &Begin) -> Output {
 }
 
 impl Server {
-    pub(crate) fn start(model: &str, service: &str) -> Self {
-        Self::with(model, service, &[], &Begin::default())
+    pub(crate) fn start(on: impl Into<Subject>, service: &str) -> Self {
+        Self::with(on, service, &[], &Begin::default())
     }
 
-    pub(crate) fn with(model: &str, service: &str, more: &[&str], begin: &Begin) -> Self {
-        Self::at(model, service, "tcp://127.0.0.1:0", more, begin)
+    pub(crate) fn with(on: impl Into<Subject>, service: &str, more: &[&str], begin: &Begin) -> Self {
+        let Subject { model, family } = on.into();
+        let folder = (family == Family::Unix).then(|| tempfile::tempdir().unwrap());
+        let url = folder
+            .as_ref()
+            .map_or("tcp://127.0.0.1:0".to_owned(), |f| format!("unix:{}", f.path().join("s").display()));
+        let mut server = Self::at(model, service, &url, more, begin);
+        server._folder = folder;
+        server
     }
 
     pub(crate) fn at(model: &str, service: &str, url: &str, more: &[&str], begin: &Begin) -> Self {
@@ -57,13 +93,8 @@ impl Server {
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         stdout.read_line(&mut line).unwrap();
-        let address = line
-            .trim()
-            .strip_prefix("listening on tcp://")
-            .unwrap_or_else(|| panic!("{line:?}"))
-            .parse()
-            .unwrap();
-        Self { child, address, _stdout: Some(stdout) }
+        let url = line.trim().strip_prefix("listening on ").unwrap_or_else(|| panic!("{line:?}"));
+        Self { child, url: url.parse().unwrap(), _stdout: Some(stdout), _folder: None }
     }
 
     /// As [`start`](Self::start), and what it says on standard error is kept for [`stop_and_read`](Self::stop_and_read).
@@ -109,16 +140,41 @@ impl Server {
         self.child.id() as i32
     }
 
-    pub(crate) fn connect(&self) -> TcpStream {
-        let stream = TcpStream::connect(self.address).unwrap();
+    pub(crate) fn connect(&self) -> Stream {
+        let (domain, address) = match &self.url.address {
+            Address::Ip(ip) => (Domain::for_address(*ip), SockAddr::from(*ip)),
+            Address::Path(path) => (Domain::UNIX, SockAddr::unix(path.replacen('@', "\0", 1)).unwrap()),
+        };
+        let stream = Socket::new(domain, Type::STREAM, None).unwrap();
+        stream.connect(&address).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        stream.set_nodelay(true).unwrap();
+        if domain != Domain::UNIX {
+            stream.set_tcp_nodelay(true).unwrap();
+        }
         stream
     }
 
     pub(crate) fn signal(&self, signal: i32) {
         sys::process::kill(self.pid(), signal).unwrap();
+    }
+
+    /// As [`signal`](Self::signal), and the same to its children.
+    pub(crate) fn signal_all(&self, signal: i32) {
+        self.signal(signal);
+        for pid in self.child_pids() {
+            // One that has just ended takes no notice.
+            let _ = sys::process::kill(pid, signal);
+        }
+    }
+
+    /// SIGKILL; returns when the workers that it had at rest are gone too.
+    pub(crate) fn kill(&mut self) {
+        let workers = self.child_pids();
+        self.signal(sys::process::SIGKILL);
+        self.ended();
+        let gone = |pid: &i32| matches!(state(&format!("/proc/{pid}")), None | Some('Z'));
+        eventually("its children are gone", || workers.iter().all(gone).then_some(()));
     }
 
     pub(crate) fn alive(&mut self) -> bool {
@@ -178,14 +234,14 @@ pub(crate) fn state(folder: &str) -> Option<char> {
 }
 
 /// Sends and reads as many bytes back.
-pub(crate) fn exchange(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn exchange(stream: &mut Stream, bytes: &[u8]) -> Vec<u8> {
     stream.write_all(bytes).unwrap();
     let mut back = vec![0; bytes.len()];
     stream.read_exact(&mut back).unwrap();
     back
 }
 
-pub(crate) fn read_to_end(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn read_to_end(stream: &mut Stream) -> Vec<u8> {
     let mut all = Vec::new();
     stream.read_to_end(&mut all).unwrap();
     all

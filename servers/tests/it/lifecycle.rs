@@ -1,13 +1,13 @@
 //! Start, stop, restart, and what is left behind. Not here: what a connection carries.
 
 use crate::each_model;
-use crate::fixture::{Server, eventually, exchange, read_to_end};
+use crate::fixture::{Server, Subject, eventually, exchange, read_to_end};
 use std::io::{Read as _, Write as _};
 use std::time::Duration;
 use sys::spawn::Begin;
 
-fn term_ends_an_idle_server_at_once_and_well(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn term_ends_an_idle_server_at_once_and_well(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.canary();
     let mut idle = server.connect();
     assert_eq!(exchange(&mut idle, b"x"), b"x");
@@ -18,8 +18,8 @@ fn term_ends_an_idle_server_at_once_and_well(model: &str) {
     assert_eq!(read_to_end(&mut idle), b"");
 }
 
-fn term_lets_a_reply_in_flight_arrive(model: &str) {
-    let mut server = Server::start(model, "sized");
+fn term_lets_a_reply_in_flight_arrive(on: Subject) {
+    let mut server = Server::start(on, "sized");
     let mut stream = server.connect();
     stream.write_all(b"16777216\n").unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
@@ -28,9 +28,9 @@ fn term_lets_a_reply_in_flight_arrive(model: &str) {
     assert_eq!(server.ended().0.code(), Some(0));
 }
 
-fn term_lets_handler_work_finish(model: &str) {
+fn term_lets_handler_work_finish(on: Subject) {
     for work in ["sleep", "spin"] {
-        let mut server = Server::start(model, "sized");
+        let mut server = Server::start(on, "sized");
         let mut stream = server.connect();
         // In one segment: once the first is answered, the second has been read.
         stream.write_all(format!("1\n3 {work}=150ms\n").as_bytes()).unwrap();
@@ -41,8 +41,8 @@ fn term_lets_handler_work_finish(model: &str) {
     }
 }
 
-fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
-    let mut server = Server::with(model, "sized", &["--grace", "0.2"], &Begin::default());
+fn a_client_that_never_reads_does_not_outlast_the_grace(on: Subject) {
+    let mut server = Server::with(on, "sized", &["--grace", "0.2"], &Begin::default());
     let mut stream = server.connect();
     stream.write_all(b"16777216\n").unwrap();
     stream.read_exact(&mut [0; 1]).unwrap();
@@ -51,21 +51,21 @@ fn a_client_that_never_reads_does_not_outlast_the_grace(model: &str) {
     assert!(took >= Duration::from_millis(150) && took < Duration::from_secs(4), "{took:?}");
 }
 
-fn the_port_can_be_used_again_at_once(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn the_address_can_be_used_again_at_once(on: Subject) {
+    let mut server = Server::start(on, "echo");
     let mut open = server.connect();
     assert_eq!(exchange(&mut open, b"x"), b"x");
-    // The server closes first, so the TIME_WAIT is on its port.
+    // The server closes first, so the TIME_WAIT is on its port; a Unix path is gone with it.
     server.stop();
     assert_eq!(read_to_end(&mut open), b"");
     drop(open);
-    let again = Server::at(model, "echo", &format!("tcp://{}", server.address), &[], &Begin::default());
-    assert_eq!(again.address, server.address);
+    let again = Server::at(on.model, "echo", &server.url.to_string(), &[], &Begin::default());
+    assert_eq!(again.url, server.url);
     again.canary();
 }
 
-fn churn_with_aborts_leaves_nothing_behind(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn churn_with_aborts_leaves_nothing_behind(on: Subject) {
+    let mut server = Server::start(on, "echo");
     // Those of a pool; none for a model that makes a child a connection.
     let at_rest = server.child_pids();
     let baseline = server.descriptors();
@@ -87,15 +87,15 @@ fn churn_with_aborts_leaves_nothing_behind(model: &str) {
     assert!(server.alive());
 }
 
-fn a_closed_stdout_is_no_reason_to_stop(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn a_closed_stdout_is_no_reason_to_stop(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.close_stdout();
     server.canary();
     assert_eq!(server.stop().0.code(), Some(0));
 }
 
-fn children_die_with_the_server(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn children_die_with_the_server(on: Subject) {
+    let mut server = Server::start(on, "echo");
     let mut stream = server.connect();
     assert_eq!(exchange(&mut stream, b"x"), b"x");
     server.signal(sys::process::SIGKILL);
@@ -106,8 +106,8 @@ fn children_die_with_the_server(model: &str) {
     assert!(rest.is_empty());
 }
 
-fn an_idle_server_is_not_woken(model: &str) {
-    let server = Server::start(model, "echo");
+fn an_idle_server_is_not_woken(on: Subject) {
+    let server = Server::start(on, "echo");
     server.canary();
     let mut idle = server.connect();
     assert_eq!(exchange(&mut idle, b"x"), b"x");
@@ -121,16 +121,18 @@ fn an_idle_server_is_not_woken(model: &str) {
 }
 
 each_model!(
-    an_idle_server_is_not_woken,
     term_ends_an_idle_server_at_once_and_well,
     term_lets_a_reply_in_flight_arrive,
     term_lets_handler_work_finish,
     a_client_that_never_reads_does_not_outlast_the_grace,
-    the_port_can_be_used_again_at_once,
+    the_address_can_be_used_again_at_once,
     churn_with_aborts_leaves_nothing_behind,
     a_closed_stdout_is_no_reason_to_stop,
     children_die_with_the_server,
 );
+
+// The same loops and waits for either family.
+each_model!(tcp: an_idle_server_is_not_woken);
 
 #[test]
 fn many_children_that_end_together_are_all_reaped() {

@@ -1,13 +1,13 @@
 //! At the limits of descriptors: no spinning, no death, service again when there is room. Not here: limits of the models' own.
 
 use crate::each_model;
-use crate::fixture::{Server, eventually, exchange};
+use crate::fixture::{Server, Subject, eventually, exchange};
 use std::io::{Read as _, Write as _};
 use std::time::{Duration, Instant};
 use sys::spawn::Begin;
 
-fn running_out_of_descriptors_is_survived_without_spinning(model: &str) {
-    let mut server = Server::start(model, "echo");
+fn running_out_of_descriptors_is_survived_without_spinning(on: Subject) {
+    let mut server = Server::start(on, "echo");
     server.canary();
     let mut open = server.connect();
     assert_eq!(exchange(&mut open, b"x"), b"x");

@@ -16,83 +16,97 @@ mod limits;
 mod pools;
 mod stream;
 mod topology;
+mod unix;
 mod uring;
 
-/// Runs a test body for every model, as a test of its own each.
+/// Runs a test body for every model and every stream family that it serves, as a test of its own each; `tcp:` or `unix:` in front, for
+/// one family.
 #[macro_export]
 macro_rules! each_model {
+    (tcp: $($name:ident),* $(,)?) => { $( mod $name { $crate::each_model!(@tcp super::$name); } )* };
+    (unix: $($name:ident),* $(,)?) => { $( mod $name { $crate::each_model!(@streams sys::Family::Unix, super::$name); } )* };
+    (@tcp $body:path) => {
+        $crate::each_model!(@streams sys::Family::Tcp, $body);
+        $crate::each_model!(@tcp_only sys::Family::Tcp, $body);
+    };
+    (@streams $family:expr, $body:path) => {
+        #[test]
+        fn iterative() { $crate::fixture::run_on("iterative", $family, $body); }
+        #[test]
+        fn fork() { $crate::fixture::run_on("fork", $family, $body); }
+        #[test]
+        fn prefork() { $crate::fixture::run_on("prefork", $family, $body); }
+        #[test]
+        fn prefork_flock() { $crate::fixture::run_on("prefork-flock", $family, $body); }
+        #[test]
+        fn prefork_mutex() { $crate::fixture::run_on("prefork-mutex", $family, $body); }
+        #[test]
+        fn prefork_fdpass() { $crate::fixture::run_on("prefork-fdpass", $family, $body); }
+        #[test]
+        fn thread() { $crate::fixture::run_on("thread", $family, $body); }
+        #[test]
+        fn prethread() { $crate::fixture::run_on("prethread", $family, $body); }
+        #[test]
+        fn prethread_mutex() { $crate::fixture::run_on("prethread-mutex", $family, $body); }
+        #[test]
+        fn thread_pool() { $crate::fixture::run_on("thread-pool", $family, $body); }
+        #[test]
+        fn leader_follower() { $crate::fixture::run_on("leader-follower", $family, $body); }
+        #[test]
+        fn rayon_pool() { $crate::fixture::run_on("rayon-pool", $family, $body); }
+        #[test]
+        fn select() { $crate::fixture::run_on("select", $family, $body); }
+        #[test]
+        fn poll() { $crate::fixture::run_on("poll", $family, $body); }
+        #[test]
+        fn epoll() { $crate::fixture::run_on("epoll", $family, $body); }
+        #[test]
+        fn epoll_edge() { $crate::fixture::run_on("epoll-et", $family, $body); }
+        #[test]
+        fn epoll_oneshot() { $crate::fixture::run_on("epoll-oneshot", $family, $body); }
+        #[test]
+        fn epoll_reactors() { $crate::fixture::run_on("epoll-reactors", $family, $body); }
+        #[test]
+        fn epoll_shared() { $crate::fixture::run_on("epoll-shared", $family, $body); }
+        #[test]
+        fn epoll_exclusive() { $crate::fixture::run_on("epoll-exclusive", $family, $body); }
+        #[test]
+        fn epoll_offload() { $crate::fixture::run_on("epoll-offload", $family, $body); }
+        #[test]
+        fn tasks() { $crate::fixture::run_on("async", $family, $body); }
+        #[test]
+        fn async_current() { $crate::fixture::run_on("async-current", $family, $body); }
+    };
+    (@tcp_only $family:expr, $body:path) => {
+        #[test]
+        fn inetd() { $crate::fixture::run_on("inetd", $family, $body); }
+        #[test]
+        fn prefork_reuseport() { $crate::fixture::run_on("prefork-reuseport", $family, $body); }
+        #[test]
+        fn epoll_reuseport() { $crate::fixture::run_on("epoll-reuseport", $family, $body); }
+        #[test]
+        fn async_per_core() { $crate::fixture::run_on("async-per-core", $family, $body); }
+        #[test]
+        fn smol() { $crate::fixture::run_on("smol", $family, $body); }
+        #[test]
+        fn uring() { $crate::fixture::run_on("uring", $family, $body); }
+        #[test]
+        fn uring_multishot() { $crate::fixture::run_on("uring-multishot", $family, $body); }
+        #[test]
+        fn uring_reuseport() { $crate::fixture::run_on("uring-reuseport", $family, $body); }
+        #[test]
+        fn compio() { $crate::fixture::run_on("compio", $family, $body); }
+    };
     ($($name:ident),* $(,)?) => { $(
         mod $name {
-            #[test]
-            fn iterative() { super::$name("iterative"); }
-            #[test]
-            fn fork() { super::$name("fork"); }
-            #[test]
-            fn inetd() { super::$name("inetd"); }
-            #[test]
-            fn prefork() { super::$name("prefork"); }
-            #[test]
-            fn prefork_flock() { super::$name("prefork-flock"); }
-            #[test]
-            fn prefork_mutex() { super::$name("prefork-mutex"); }
-            #[test]
-            fn prefork_fdpass() { super::$name("prefork-fdpass"); }
-            #[test]
-            fn prefork_reuseport() { super::$name("prefork-reuseport"); }
-            #[test]
-            fn thread() { super::$name("thread"); }
-            #[test]
-            fn prethread() { super::$name("prethread"); }
-            #[test]
-            fn prethread_mutex() { super::$name("prethread-mutex"); }
-            #[test]
-            fn thread_pool() { super::$name("thread-pool"); }
-            #[test]
-            fn leader_follower() { super::$name("leader-follower"); }
-            #[test]
-            fn select() { super::$name("select"); }
-            #[test]
-            fn poll() { super::$name("poll"); }
-            #[test]
-            fn epoll() { super::$name("epoll"); }
-            #[test]
-            fn epoll_edge() { super::$name("epoll-et"); }
-            #[test]
-            fn epoll_oneshot() { super::$name("epoll-oneshot"); }
-            #[test]
-            fn epoll_reactors() { super::$name("epoll-reactors"); }
-            #[test]
-            fn epoll_shared() { super::$name("epoll-shared"); }
-            #[test]
-            fn epoll_exclusive() { super::$name("epoll-exclusive"); }
-            #[test]
-            fn epoll_reuseport() { super::$name("epoll-reuseport"); }
-            #[test]
-            fn epoll_offload() { super::$name("epoll-offload"); }
-            #[test]
-            fn tasks() { super::$name("async"); }
-            #[test]
-            fn async_current() { super::$name("async-current"); }
-            #[test]
-            fn async_per_core() { super::$name("async-per-core"); }
-            #[test]
-            fn smol() { super::$name("smol"); }
-            #[test]
-            fn uring() { $crate::where_it_runs("uring", super::$name); }
-            #[test]
-            fn uring_multishot() { $crate::where_it_runs("uring-multishot", super::$name); }
-            #[test]
-            fn uring_reuseport() { $crate::where_it_runs("uring-reuseport", super::$name); }
-            #[test]
-            fn compio() { $crate::where_it_runs("compio", super::$name); }
-            #[test]
-            fn rayon_pool() { super::$name("rayon-pool"); }
+            mod tcp { $crate::each_model!(@tcp super::super::$name); }
+            mod unix { $crate::each_model!(@streams sys::Family::Unix, super::super::$name); }
         }
     )* };
 }
 
 /// Runs a test of a model that does not run on every machine; where it does not, says so and why.
-pub(crate) fn where_it_runs(model: &str, test: fn(&str)) {
+pub(crate) fn where_it_runs(model: &'static str, test: fn(&'static str)) {
     match servers::unsupported(model) {
         None => test(model),
         Some(reason) => fixture::aloud(&format!("SKIPPED: {model}: {reason}")),
@@ -139,5 +153,25 @@ fn the_suite_covers_the_registry() {
             "compio"
         ],
         "add the new model to each_model!"
+    );
+    let tcp_only: Vec<&str> = servers::MODELS
+        .iter()
+        .filter(|entry| (entry.model.supports)(sys::Family::Unix) != servers::Support::Yes)
+        .map(|entry| entry.model.name)
+        .collect();
+    assert_eq!(
+        tcp_only,
+        [
+            "inetd",
+            "prefork-reuseport",
+            "epoll-reuseport",
+            "async-per-core",
+            "smol",
+            "uring",
+            "uring-multishot",
+            "uring-reuseport",
+            "compio"
+        ],
+        "keep @streams and @tcp_only of each_model! in step"
     );
 }

@@ -6,7 +6,7 @@ use sys::spawn::Begin;
 
 const WORKERS: usize = 4;
 
-fn start(model: &str) -> Server {
+fn start(model: &'static str) -> Server {
     Server::with(model, "echo", &["--workers", "4"], &Begin::default())
 }
 
@@ -157,7 +157,7 @@ fn a_stopping_pool_refuses_newcomers_while_it_drains() {
         std::io::Read::read_exact(&mut slow, &mut [0; 1]).unwrap();
         server.signal(sys::process::SIGTERM);
         eventually("newcomers are refused", || {
-            std::net::TcpStream::connect(server.address).is_err().then_some(())
+            std::net::TcpStream::connect(server.url.ip().unwrap()).is_err().then_some(())
         });
         assert_eq!(read_to_end(&mut slow).len(), 16_777_215, "{model}");
         assert_eq!(server.ended().0.code(), Some(0), "{model}");

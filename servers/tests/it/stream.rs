@@ -1,14 +1,14 @@
 //! What a connection carries, byte for byte, under the cuts and closes that break servers. Not here: starting and stopping.
 
 use crate::each_model;
-use crate::fixture::{Server, eventually, exchange, payload, read_to_end};
+use crate::fixture::{Server, Subject, eventually, exchange, payload, read_to_end};
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::fd::AsFd as _;
 use sys::spawn::Begin;
 
-fn echo_is_exact_at_every_size(model: &str) {
-    let server = Server::start(model, "echo");
+fn echo_is_exact_at_every_size(on: Subject) {
+    let server = Server::start(on, "echo");
     let mut stream = server.connect();
     for len in [1, 2, 1023, 1024, 1025, 4096, 32_767, 32_768, 65_535, 65_537, 200_000] {
         let bytes = payload(len);
@@ -16,8 +16,8 @@ fn echo_is_exact_at_every_size(model: &str) {
     }
 }
 
-fn one_byte_at_a_time_is_the_same(model: &str) {
-    let server = Server::start(model, "sized");
+fn one_byte_at_a_time_is_the_same(on: Subject) {
+    let server = Server::start(on, "sized");
     let mut stream = server.connect();
     for byte in b"300\n5\r\n0\n7\n" {
         stream.write_all(&[*byte]).unwrap();
@@ -26,8 +26,8 @@ fn one_byte_at_a_time_is_the_same(model: &str) {
     assert_eq!(read_to_end(&mut stream).len(), 312);
 }
 
-fn pipelined_requests_are_answered_in_order(model: &str) {
-    let server = Server::start(model, "http");
+fn pipelined_requests_are_answered_in_order(on: Subject) {
+    let server = Server::start(on, "http");
     let mut stream = server.connect();
     let mut requests = Vec::new();
     for n in 0..100 {
@@ -49,8 +49,8 @@ fn pipelined_requests_are_answered_in_order(model: &str) {
     assert!(rest.is_empty());
 }
 
-fn half_close_loses_nothing(model: &str) {
-    let server = Server::start(model, "sized");
+fn half_close_loses_nothing(on: Subject) {
+    let server = Server::start(on, "sized");
     let mut stream = server.connect();
     // Request and FIN together; more than the socket buffers hold, and nobody reads for a while: the server meets a full buffer.
     stream.write_all(b"16777216\n").unwrap();
@@ -66,8 +66,8 @@ fn half_close_loses_nothing(model: &str) {
     assert_eq!(read_to_end(&mut stream).len(), 16_777_216);
 }
 
-fn a_writer_that_does_not_read_is_held_back_and_loses_nothing(model: &str) {
-    let server = Server::start(model, "echo");
+fn a_writer_that_does_not_read_is_held_back_and_loses_nothing(on: Subject) {
+    let server = Server::start(on, "echo");
     let mut stream = server.connect();
     let bytes = payload(1 << 20);
     let mut writer = stream.try_clone().unwrap();
@@ -92,8 +92,8 @@ fn a_writer_that_does_not_read_is_held_back_and_loses_nothing(model: &str) {
     assert!(all.chunks(1 << 20).all(|chunk| chunk == bytes));
 }
 
-fn a_client_that_leaves_does_not_kill(model: &str) {
-    let mut server = Server::start(model, "sized");
+fn a_client_that_leaves_does_not_kill(on: Subject) {
+    let mut server = Server::start(on, "sized");
     for _ in 0..20 {
         let stream = server.connect();
         // Request and FIN in one segment, so that the FIN is there before any RST: then the second write is the deadly one.
@@ -111,8 +111,39 @@ fn a_client_that_leaves_does_not_kill(model: &str) {
     assert!(server.alive());
 }
 
-fn a_bad_request_ends_its_own_connection_only(model: &str) {
-    let mut server = Server::start(model, "http");
+fn a_client_that_leaves_does_not_kill_where_the_first_write_would(on: Subject) {
+    let mut server = Server::start(on, "sized");
+    // No reply is begun before all clients are gone: on a Unix stream the first write to such a client is the deadly one.
+    server.signal_all(sys::process::SIGSTOP);
+    for i in 0..20 {
+        let mut stream = server.connect();
+        stream.write_all(b"16777216\n").unwrap();
+        if i % 2 == 0 {
+            stream.shutdown(Shutdown::Write).unwrap();
+        }
+    }
+    server.signal_all(sys::process::SIGCONT);
+    let mut stream = server.connect();
+    stream.write_all(b"4\n").unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    assert!(server.alive());
+}
+
+fn a_client_that_leaves_a_reply_unread_is_a_reset_and_does_not_kill(on: Subject) {
+    let mut server = Server::start(on, "sized");
+    for _ in 0..20 {
+        let mut stream = server.connect();
+        stream.write_all(b"16777216\n").unwrap();
+        stream.read_exact(&mut [0; 1]).unwrap();
+    }
+    let mut stream = server.connect();
+    stream.write_all(b"4\n").unwrap();
+    stream.read_exact(&mut [0; 4]).unwrap();
+    assert!(server.alive());
+}
+
+fn a_bad_request_ends_its_own_connection_only(on: Subject) {
+    let mut server = Server::start(on, "http");
     let mut bad = server.connect();
     bad.write_all(b"\x00\xff nonsense\r\n\r\n and more that nobody reads").unwrap();
     assert!(read_to_end(&mut bad).starts_with(b"HTTP/1.1 400"));
@@ -122,19 +153,19 @@ fn a_bad_request_ends_its_own_connection_only(model: &str) {
     assert!(server.alive());
 }
 
-fn the_greeting_comes_unasked_and_the_server_closes(model: &str) {
-    let server = Server::start(model, "greeting");
+fn the_greeting_comes_unasked_and_the_server_closes(on: Subject) {
+    let server = Server::start(on, "greeting");
     for _ in 0..3 {
         assert_eq!(read_to_end(&mut server.connect()), b"thank you for connecting\n");
     }
 }
 
-fn handler_work_is_done_and_holds_up_nobody_else(model: &str) {
-    let server = Server::start(model, "sized");
+fn handler_work_is_done_and_holds_up_nobody_else(on: Subject) {
+    let server = Server::start(on, "sized");
     let mut slow = server.connect();
     let start = std::time::Instant::now();
     slow.write_all(b"3 sleep=300ms\n2 spin=1ms\n").unwrap();
-    if servers::model(model).unwrap().model.capacity.refuses(2).is_none() {
+    if servers::model(on.model).unwrap().model.capacity.refuses(2).is_none() {
         let mut quick = server.connect();
         quick.write_all(b"1\n").unwrap();
         quick.read_exact(&mut [0; 1]).unwrap();
@@ -156,11 +187,14 @@ each_model!(
     pipelined_requests_are_answered_in_order,
     half_close_loses_nothing,
     a_writer_that_does_not_read_is_held_back_and_loses_nothing,
-    a_client_that_leaves_does_not_kill,
+    a_client_that_leaves_a_reply_unread_is_a_reset_and_does_not_kill,
     a_bad_request_ends_its_own_connection_only,
     the_greeting_comes_unasked_and_the_server_closes,
     handler_work_is_done_and_holds_up_nobody_else,
 );
+
+each_model!(tcp: a_client_that_leaves_does_not_kill);
+each_model!(unix: a_client_that_leaves_does_not_kill_where_the_first_write_would);
 
 #[test]
 fn work_that_spins_does_not_stop_the_loop_where_helpers_do_it() {

@@ -1,10 +1,10 @@
 //! What completions can get wrong that readiness cannot: buffers that run out, sends that overtake each other, kernels that forbid it.
 //! Not here: what all models must do.
 
-use crate::fixture::{DEADLINE, Server, eventually, exchange, payload, read_to_end, run_with};
+use crate::fixture::{DEADLINE, Server, Stream, eventually, exchange, payload, read_to_end, run_with};
 use crate::where_it_runs;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 use sys::spawn::Begin;
@@ -20,9 +20,9 @@ fn halted(server: &Server, what: impl FnOnce()) {
     server.signal(sys::process::SIGCONT);
 }
 
-fn more_active_clients_than_buffers_are_all_served(model: &str) {
+fn more_active_clients_than_buffers_are_all_served(model: &'static str) {
     let server = Server::with(model, "echo", &["--buffers", "4"], &Begin::default());
-    let mut clients: Vec<TcpStream> = (0..96).map(|_| server.connect()).collect();
+    let mut clients: Vec<Stream> = (0..96).map(|_| server.connect()).collect();
     for client in &mut clients {
         assert_eq!(exchange(client, b"x"), b"x");
     }
@@ -43,9 +43,9 @@ fn more_active_clients_than_buffers_are_all_served(model: &str) {
 }
 
 /// Those who have nothing to say are asked too when they come while there is no buffer; they must not stand in the way of the others.
-fn silent_clients_do_not_starve_those_who_came_behind_them(model: &str) {
+fn silent_clients_do_not_starve_those_who_came_behind_them(model: &'static str) {
     let server = Server::with(model, "echo", &["--buffers", "2"], &Begin::default());
-    let mut clients: Vec<TcpStream> = Vec::new();
+    let mut clients: Vec<Stream> = Vec::new();
     halted(&server, || {
         for i in 0..60 {
             let mut client = server.connect();
@@ -68,12 +68,12 @@ fn silent_clients_do_not_starve_those_who_came_behind_them(model: &str) {
 }
 
 /// Peers that do not read, more of them than there are buffers: their replies wait in copies, and the others are served.
-fn slow_readers_keep_no_buffer_from_the_others(model: &str) {
+fn slow_readers_keep_no_buffer_from_the_others(model: &'static str) {
     let server = Server::with(model, "echo", &["--buffers", "4"], &Begin::default());
-    let mut slow: Vec<TcpStream> = (0..24)
+    let mut slow: Vec<Stream> = (0..24)
         .map(|_| {
             // A small window, so that little fits between the two.
-            let fd = sys::socket::connect_start(server.address, Some(4096)).unwrap();
+            let fd = sys::socket::connect_start(&server.url.address, Some(4096)).unwrap();
             assert!(sys::socket::wait_writable(fd.as_fd(), Some(DEADLINE)).unwrap());
             fd.into()
         })
@@ -104,12 +104,12 @@ fn slow_readers_keep_no_buffer_from_the_others(model: &str) {
 }
 
 /// From the start, since the kernel reads the limit when a multishot accept starts.
-fn without_descriptors_it_waits_and_serves_again_when_there_are_some(model: &str) {
+fn without_descriptors_it_waits_and_serves_again_when_there_are_some(model: &'static str) {
     let begin = Begin { descriptors: Some(24), ..Begin::default() };
     let mut server = Server::with(model, "echo", &[], &begin);
     let mut served = server.connect();
     assert_eq!(exchange(&mut served, b"o"), b"o");
-    let mut clients: Vec<TcpStream> = (0..40).map(|_| server.connect()).collect();
+    let mut clients: Vec<Stream> = (0..40).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.write_all(b"x").unwrap();
     }
@@ -134,9 +134,9 @@ fn without_descriptors_it_waits_and_serves_again_when_there_are_some(model: &str
 }
 
 /// With buffers enough for all that it sends, what holds it back is the bound on what one connection may keep.
-fn a_writer_that_does_not_read_fills_the_sockets_and_not_the_server(model: &str) {
+fn a_writer_that_does_not_read_fills_the_sockets_and_not_the_server(model: &'static str) {
     let server = Server::start(model, "echo");
-    let fd = sys::socket::connect_start(server.address, Some(4096)).unwrap();
+    let fd = sys::socket::connect_start(&server.url.address, Some(4096)).unwrap();
     assert!(sys::socket::wait_writable(fd.as_fd(), Some(DEADLINE)).unwrap());
     let mut sent = 0;
     while sys::socket::wait_writable(fd.as_fd(), Some(Duration::from_millis(300))).unwrap() {
@@ -146,7 +146,7 @@ fn a_writer_that_does_not_read_fills_the_sockets_and_not_the_server(model: &str)
     server.canary();
 }
 
-fn a_slow_reader_gets_pipelined_replies_in_their_order(model: &str) {
+fn a_slow_reader_gets_pipelined_replies_in_their_order(model: &'static str) {
     let server = Server::start(model, "sized");
     let mut stream = server.connect();
     let sizes: Vec<usize> = (0..400).map(|i| (i * 7_919) % 60_000).collect();
@@ -171,7 +171,7 @@ fn a_slow_reader_gets_pipelined_replies_in_their_order(model: &str) {
     assert_eq!(stream.read(&mut [0; 1]).unwrap(), 0);
 }
 
-fn two_thousand_short_connections_leave_no_descriptor(model: &str) {
+fn two_thousand_short_connections_leave_no_descriptor(model: &'static str) {
     let mut server = Server::start(model, "echo");
     // Standard streams, listener, signals, ring; none of a connection, since there was none.
     let baseline = server.descriptors();
@@ -192,7 +192,7 @@ fn two_thousand_short_connections_leave_no_descriptor(model: &str) {
     assert_eq!(server.stop().0.code(), Some(0));
 }
 
-fn nothing_wakes_an_idle_server(model: &str) {
+fn nothing_wakes_an_idle_server(model: &'static str) {
     let server = Server::start(model, "echo");
     let mut open = server.connect();
     assert_eq!(exchange(&mut open, b"x"), b"x");
