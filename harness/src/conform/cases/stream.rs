@@ -58,8 +58,29 @@ pub(super) static ONE_BYTE: Case = Case {
     probe: one_byte,
 };
 
+/// Pauses between bytes, a round each for a short request: on a busy machine the server may not be asleep in read again before the
+/// next byte comes, and then the bytes come together after all. A long request has chances enough in its first round.
+const PAUSES: [Duration; 4] = [
+    Duration::from_micros(300),
+    Duration::from_millis(1),
+    Duration::from_millis(3),
+    Duration::from_millis(10),
+];
+
 fn one_byte(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
-    let mut peer = scene.connect(1)?;
+    let mut total = 0;
+    for (round, pause) in (1..).zip(PAUSES) {
+        let sent = one_byte_round(scene, round, pause)?;
+        total += sent;
+        if sent > 512 {
+            break;
+        }
+    }
+    Ok(Outcome::Holds(format!("{total} bytes sent one by one, the answers identical")))
+}
+
+fn one_byte_round(scene: &mut Scene<'_>, round: u64, pause: Duration) -> Result<u64, Fault> {
+    let mut peer = scene.connect(round)?;
     // Other services ask for this many bytes, in a request of a few dozen.
     let mut pending = peer.prepare(scene.count(4_096, 1_024));
     let mut sent = 0_u64;
@@ -69,12 +90,11 @@ fn one_byte(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         pending.out.advance(1);
         sent += 1;
         if sent.is_multiple_of(64) || sent < 32 {
-            // Now and then long enough for the server to be asleep in read when the byte comes.
-            sys::clock::pause(Duration::from_micros(300));
+            sys::clock::pause(pause);
         }
     }
     peer.complete(&mut pending).map_err(|f| f.during(format!("a request sent as {sent} single bytes")))?;
-    Ok(Outcome::Holds(format!("{sent} bytes sent one by one, the answer identical")))
+    Ok(sent)
 }
 
 /// 3.3
