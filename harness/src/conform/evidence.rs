@@ -96,7 +96,7 @@ const RESTING: f64 = 0.05;
 /// The share of `window` in which the threads of `tree()` ran or waited to run; 1.0 is one thread that never rests.
 ///
 /// Waiting counts: on a shared machine a true spinner gets 14 to 80 % of a processor, but never rests (conformance.md, section 8).
-/// It does not count for one that runs less than [`RESTING`]: a sleeper that wakes twenty times a second can wait long each time
+/// It does not count for one that runs less than 5 % of the time: a sleeper that wakes twenty times a second can wait long each time
 /// where the processors are taken.
 pub fn busy_share(tree: impl Fn() -> Vec<Identity>, window: Duration) -> f64 {
     let before = restless(&tree());
