@@ -194,7 +194,8 @@ pub(super) fn perform(work: Work) {
     }
 }
 
-/// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what is in flight (RFC 9293, 3.6.1).
+/// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what
+/// is in flight (RFC 9293, 3.6.1).
 fn part(fd: BorrowedFd<'_>, how: Ended) {
     let mut scrap = [0; 4096];
     let linger = match how {
