@@ -60,6 +60,8 @@ pub enum Mismatch {
     },
     /// Bytes arrived that belong to no request.
     Extra,
+    /// The answer belongs to another connection's request.
+    Crossed,
     /// An HTTP status that is no success.
     Status(u16),
     /// The framing of the reply does not parse; what is wrong with it.
@@ -75,6 +77,7 @@ impl Mismatch {
             Self::EarlyEnd { received: 0 } => "eof-before-reply",
             Self::EarlyEnd { .. } => "eof-mid-reply",
             Self::Extra => "extra-bytes",
+            Self::Crossed => "crossed-reply",
             Self::Status(s) if s >= 500 => "status-5xx",
             Self::Status(s) if s >= 400 => "status-4xx",
             Self::Status(_) => "status-other",
@@ -89,6 +92,7 @@ impl fmt::Display for Mismatch {
             Self::Content { offset } => write!(f, "wrong byte at offset {offset} of the reply"),
             Self::EarlyEnd { received } => write!(f, "the server closed after {received} bytes of the reply"),
             Self::Extra => f.write_str("bytes that no request asked for"),
+            Self::Crossed => f.write_str("the reply to another connection's request"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
             Self::Malformed(what) => write!(f, "malformed reply: {what}"),
         }

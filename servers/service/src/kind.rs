@@ -27,6 +27,12 @@ impl Kind {
             Self::Http => "http",
         }
     }
+
+    /// Whether it can be said in datagrams; HTTP needs a stream (RFC 9110, 3.3 speaks of connections).
+    #[must_use]
+    pub const fn in_datagrams(self) -> bool {
+        !matches!(self, Self::Http)
+    }
 }
 
 impl std::fmt::Display for Kind {

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod client;
+pub mod datagram;
 mod digits;
 pub mod echo;
 pub mod greeting;

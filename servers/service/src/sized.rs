@@ -116,7 +116,7 @@ fn next_request(input: &[u8]) -> Result<Option<Request>, &'static [u8]> {
     Ok(Some(Request { size, work, consumed: end + 1 }))
 }
 
-fn parse_work(text: &[u8]) -> Option<Work> {
+pub(crate) fn parse_work(text: &[u8]) -> Option<Work> {
     let (kind, time) = std::str::from_utf8(text).ok()?.split_once('=')?;
     Work::from_parts(kind, time).ok()
 }

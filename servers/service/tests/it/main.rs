@@ -21,3 +21,5 @@ mod clients;
 mod http_replies;
 // Server and client of each service, joined.
 mod together;
+// Datagrams: both sides.
+mod datagrams;
