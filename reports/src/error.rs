@@ -50,6 +50,9 @@ pub enum Error {
     /// The CSV text could not be made.
     #[error("write csv: {0}")]
     Csv(String),
+    /// The JUnit text could not be made.
+    #[error("write junit: {0}")]
+    Junit(String),
     /// The page could not be made.
     #[error("render page: {0}")]
     Page(#[from] askama::Error),

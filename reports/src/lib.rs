@@ -11,6 +11,7 @@
 //! 3. A model that failed conformance is marked wherever its speed is shown.
 #![forbid(unsafe_code)]
 
+pub mod conform;
 mod error;
 pub mod export;
 pub mod format;

@@ -6,9 +6,8 @@ use crate::registry::{self, Entry};
 use crate::{MODELS, Support};
 use clap::Parser;
 use service::{Kind, Work};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::{self, Write as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 use sys::Url;
@@ -145,7 +144,7 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
     if entry.model.name != "inetd" && (args.one_connection || !args.exec.is_empty()) {
         return Err(usage(format!("{} executes no program: --exec is for inetd", args.model)));
     }
-    if let Some(program) = args.exec.first().filter(|program| !can_be_found(program)) {
+    if let Some(program) = args.exec.first().filter(|program| !sys::spawn::can_be_found(program)) {
         return Err(usage(format!("cannot execute `{}`: there is no such program", program.display())));
     }
     Ok((entry, url))
@@ -155,15 +154,6 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
 fn buffers(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|n: &u16| n.is_power_of_two());
     number.ok_or_else(|| "a power of two of at most 32768 is needed".to_owned())
-}
-
-/// Whether exec(3) would find the program: by its path, or along PATH.
-fn can_be_found(program: &OsStr) -> bool {
-    if Path::new(program).components().count() > 1 {
-        return Path::new(program).is_file();
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 fn processors() -> u16 {

@@ -28,7 +28,7 @@ impl Level {
 }
 
 /// What a case needs of its subject; each includes those before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Need {
     /// An address, which may be far away.
     Address,

@@ -31,7 +31,7 @@ pub fn check_model(
     runner::prepare(&mut subject, &control).with_context(|| format!("cannot check {model}"))?;
     let cases: Vec<_> = ALL.iter().copied().filter(|c| c.quick && c.services.contains(&service)).collect();
     let options = Options { effort: Effort::Quick, strict: false, seed, until };
-    let done = runner::run(&mut subject, &control, &cases, &options, |_| {});
+    let done = runner::run(&mut subject, &control, &cases, &options, &|| false, |_, _| {});
     let words = |c: &record::conform::CaseResult| match (c.verdict, c.aftermath.as_str()) {
         (CaseVerdict::Failed | CaseVerdict::NonStrict, other) if other != "clean" => {
             format!("{}; {other}", c.actual)

@@ -1,25 +1,30 @@
-//! `harness conform`: from arguments to an exit code. Not here: the cases, and how results look.
+//! `harness conform`: from arguments to an exit code. Not here: the cases, how results look, files of subjects.
 
-use super::case::Case;
+use super::case::{Case, Need};
 use super::control::Control;
-use super::fault::What;
-use super::runner::{self, Options, nature_of};
+use super::expect::{self, Expect};
+use super::fault::{Fault, What};
+use super::output::Files;
+use super::render;
+use super::runner::{self, Options};
 use super::scene::Effort;
 use super::select::select;
 use super::subject::{Nature, Origin, Subject};
-use super::{fault::Fault, render};
+use super::subjects::{self, Judged, address, kind_of, model_subject};
+use crate::interrupt::Interrupt;
 use record::Exit;
-use record::conform::{CaseVerdict, Conformance};
+use record::conform::{CaseResult, CaseVerdict, Conformance};
 use service::Kind;
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Write as _};
-use std::path::PathBuf;
-use sys::{Family, Url};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 /// Checks how a socket server behaves: aborts, half-close, SIGPIPE, descriptors, zombies, slow readers, shutdown …
 ///
-/// The subject is an address (tcp://127.0.0.1:7000), a model of ours by name (epoll), or a command that listens where --listen says.
-/// The more it is given, the more can be checked: an address allows what a client sees, --pid what /proc shows, a command all of it.
+/// The subject is an address (tcp://127.0.0.1:7000), a model of ours by name (epoll), a command that listens where --listen says, or
+/// each of a file of subjects. The more it is given, the more can be checked: an address allows what a client sees, --pid what /proc
+/// shows, a command all of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// tcp://HOST:PORT, http://HOST:PORT[/PATH], or a model
@@ -30,30 +35,44 @@ pub struct Args {
     /// Where the command listens; port 0 has a free one chosen, `{port}` in the command is filled in
     #[arg(long, value_name = "URL")]
     listen: Option<String>,
-    /// Run these cases only: id, number, group or glob
-    #[arg(long = "case", value_name = "PATTERN")]
-    cases: Vec<String>,
-    /// List the cases and end
-    #[arg(long)]
-    list: bool,
-    /// Write the result to FILE as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-    /// What a server SHOULD do it must do
-    #[arg(long)]
-    strict: bool,
-    /// The server claims to serve connections beside each other: one at a time is then a failure and not a fact
-    #[arg(long)]
-    concurrent: bool,
-    /// Shorter forms of the cases
-    #[arg(long)]
-    quick: bool,
     /// The process behind an address
     #[arg(long)]
     pid: Option<i32>,
+    /// Judge each subject of a TOML file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen", "pid", "service", "command", "expect"])]
+    subjects: Option<PathBuf>,
+    /// Only this one of --subjects
+    #[arg(long, value_name = "NAME", requires = "subjects")]
+    subject: Option<String>,
+    /// What is known to fail, and why: TOML with [[expect]] case, verdict, reason, link, until
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+    /// The server claims to serve connections beside each other: one at a time is then a failure and not a fact
+    #[arg(long)]
+    concurrent: bool,
+    /// Run these cases only: id, number, group or glob
+    #[arg(long = "case", visible_alias = "group", value_name = "PATTERN", help_heading = "Cases")]
+    cases: Vec<String>,
+    /// Only cases that need no more than this: address, same-host, pid or command
+    #[arg(long, value_name = "NEED", help_heading = "Cases")]
+    needs: Option<Need>,
+    /// List the cases and end
+    #[arg(long, help_heading = "Cases")]
+    list: bool,
+    /// Say what would be run, against what, and end
+    #[arg(long, help_heading = "Cases")]
+    dry_run: bool,
+    /// What a server SHOULD do it must do
+    #[arg(long, help_heading = "Cases")]
+    strict: bool,
+    /// Shorter forms of the cases
+    #[arg(long, help_heading = "Cases")]
+    quick: bool,
     /// Seed of payloads and faults
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, help_heading = "Cases")]
     seed: u64,
+    #[command(flatten)]
+    files: Files,
     /// The command of the server
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -79,120 +98,216 @@ fn usage(text: impl Into<String>) -> Failure {
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {
-    let cases = select(&args.cases);
-    if cases.is_empty() {
-        return Err(usage(format!("no case matches {}; see --list", args.cases.join(", "))));
-    }
-    let mut out = io::stdout().lock();
+    let chosen = choose(args, &args.cases)?;
+    let mut out: Box<dyn Write> =
+        if args.files.take_stdout() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
     if args.list {
         // A closed pipe is not an error.
-        let _ = render::list(&mut out, &cases);
+        let _ = render::list(&mut out, &chosen);
         return Ok(Exit::Fine);
     }
-    let mut subject = subject(args)?;
-    let control = Control::start(subject.kind, args.seed).map_err(|e| (Exit::Broken, e.to_string()))?;
-    runner::prepare(&mut subject, &control).map_err(|fault| unready(&fault))?;
-    if let (Ok(running), Some(facts)) = (subject.running().map(|r| r.target.ip), subject.facts) {
-        let _ = render::subject(&mut out, &subject.name, &running.to_string(), facts);
+    args.files.check().map_err(usage)?;
+    let all = judged(args)?;
+    let plans: Vec<(Judged, Vec<&'static Case>)> = all
+        .into_iter()
+        .map(|judged| {
+            // Chosen by the file and by the command line.
+            let own = choose(args, &judged.cases)?;
+            let both = chosen.iter().copied().filter(|c| own.iter().any(|o| o.id == c.id)).collect();
+            Ok((judged, both))
+        })
+        .collect::<Result<_, Failure>>()?;
+    if args.dry_run {
+        for (judged, cases) in &plans {
+            let _ = render::plan(&mut out, &judged.subject.name, judged.unfit.as_deref(), cases);
+        }
+        return Ok(Exit::Fine);
+    }
+    let interrupt =
+        Interrupt::listen().map_err(|e| (Exit::Broken, format!("cannot listen for Ctrl-C: {e}")))?;
+    let mut controls = BTreeMap::new();
+    let mut runs = Vec::new();
+    for (mut judged, cases) in plans {
+        if interrupt.asked() {
+            break;
+        }
+        runs.push(judge(args, &mut judged, &cases, &mut controls, &interrupt, &mut out)?);
+    }
+    args.files.write(&runs).map_err(|e| (Exit::Broken, e))?;
+    conclude(&runs, interrupt.asked())
+}
+
+fn choose(args: &Args, patterns: &[String]) -> Result<Vec<&'static Case>, Failure> {
+    for pattern in patterns {
+        if select(std::slice::from_ref(pattern)).is_empty() {
+            return Err(usage(format!("no case matches {pattern}; see --list")));
+        }
+    }
+    let mut cases = select(patterns);
+    cases.retain(|case| args.needs.is_none_or(|most| case.needs <= most));
+    if cases.is_empty() {
+        return Err(usage("no case is left; see --list, and --needs"));
+    }
+    Ok(cases)
+}
+
+/// Runs the cases of one subject; what makes it unfit is a part of its result.
+fn judge(
+    args: &Args,
+    judged: &mut Judged,
+    cases: &[&'static Case],
+    controls: &mut BTreeMap<&'static str, Control>,
+    interrupt: &Interrupt,
+    out: &mut dyn Write,
+) -> Result<Conformance, Failure> {
+    let subject = &mut judged.subject;
+    let broken = |e: io::Error| (Exit::Broken, format!("cannot start the control server: {e}"));
+    let name = subject.kind.name();
+    if !controls.contains_key(name) {
+        controls.insert(name, Control::start(subject.kind, args.seed).map_err(broken)?);
+    }
+    let control = &controls[name];
+    let why = match judged.unfit.take() {
+        Some(why) => Some(why),
+        None => match runner::prepare(subject, control) {
+            Ok(()) => None,
+            Err(fault) => Some(unready(&fault)?),
+        },
+    };
+    if let Some(why) = why {
+        let _ = writeln!(io::stderr(), "{}: not judged: {why}", subject.name);
+        return Ok(Conformance {
+            schema: record::SCHEMA,
+            subject: subject.name.clone(),
+            service: name.to_owned(),
+            url: String::new(),
+            facts: String::new(),
+            unfit: Some(why),
+            cases: Vec::new(),
+        });
+    }
+    if let (Some(url), Some(facts)) = (&subject.address, subject.facts) {
+        let _ = render::subject(out, &subject.name, url, facts);
     }
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
     let options = Options { effort, strict: args.strict, seed: args.seed, until: None };
-    let done = runner::run(&mut subject, &control, &cases, &options, |result| {
-        let _ = render::case(&mut out, result);
+    let today = jiff::Zoned::now().date();
+    let mut trouble = None;
+    let done = runner::run(subject, control, cases, &options, &|| interrupt.asked(), |subject, result| {
+        result.again = again(args, &subject.name, &result.id);
+        expect::apply(&judged.expect, today, result);
+        let _ = render::case(out, result);
+        if let Err(error) = script(args, subject, result, out) {
+            trouble = Some(error);
+        }
     });
     subject.forget();
-    let _ = render::end(&mut out, &done, |id| again(args, id));
-    if let Some(path) = &args.json {
-        save(path, &done)?;
+    let _ = render::end(out, &done);
+    trouble.map_or(Ok(done), |error| Err((Exit::Broken, error)))
+}
+
+fn script(args: &Args, subject: &Subject, result: &CaseResult, out: &mut dyn Write) -> Result<(), String> {
+    if let Some(path) = args.files.script(subject, result)? {
+        let _ = writeln!(out, "             script: {}", path.display());
     }
-    judge(&cases, &done)
+    Ok(())
 }
 
-fn unready(fault: &Fault) -> Failure {
-    let exit = if matches!(fault.what, What::Harness(_)) { Exit::Broken } else { Exit::Unfit };
-    (exit, format!("the subject is not ready: {fault}"))
+/// Why the subject cannot be judged; where the harness itself failed, that ends the run.
+fn unready(fault: &Fault) -> Result<String, Failure> {
+    let text = format!("the subject is not ready: {fault}");
+    if matches!(fault.what, What::Harness(_)) { Err((Exit::Broken, text)) } else { Ok(text) }
 }
 
-fn judge(cases: &[&Case], done: &Conformance) -> Result<Exit, Failure> {
-    if done.count(CaseVerdict::Failed) > 0 {
+fn conclude(runs: &[Conformance], interrupted: bool) -> Result<Exit, Failure> {
+    let cases = || runs.iter().flat_map(|run| &run.cases);
+    if cases().any(CaseResult::counts_against) {
         return Ok(Exit::Found);
     }
-    if done.count(CaseVerdict::Broken) > 0 {
+    if cases().any(|case| case.verdict == CaseVerdict::Broken) {
         return Ok(Exit::Broken);
     }
+    if interrupted {
+        return Err((Exit::Unfit, "interrupted: the cases that were left have not been run".to_owned()));
+    }
+    if runs.iter().any(|run| run.unfit.is_some()) {
+        return Ok(Exit::Unfit);
+    }
     // Asked for and not one of them run is not a success.
-    if done.count(CaseVerdict::Skipped) == cases.len() {
+    if cases().all(|case| case.verdict == CaseVerdict::Skipped) {
         return Err(usage("none of the cases can be run with this subject"));
     }
     Ok(Exit::Fine)
 }
 
-fn save(path: &std::path::Path, done: &Conformance) -> Result<(), Failure> {
-    let broken = |e: String| (Exit::Broken, format!("cannot write {}: {e}", path.display()));
-    let mut text = serde_json::to_vec_pretty(done).map_err(|e| broken(e.to_string()))?;
-    text.push(b'\n');
-    record::store::write(path, &text).map_err(|e| broken(e.to_string()))
-}
-
-fn subject(args: &Args) -> Result<Subject, Failure> {
+/// The subjects of the command line.
+fn judged(args: &Args) -> Result<Vec<Judged>, Failure> {
     let exe =
-        || std::env::current_exe().map_err(|e| (Exit::Broken, format!("cannot find this program: {e}")));
-    let address = |text: &str| -> Result<Url, Failure> {
-        let url: Url = text.parse().map_err(|e| usage(format!("{e}")))?;
-        match url.family {
-            Family::Tcp => Ok(url),
-            other => {
-                Err(usage(format!("the cases for {other} are not written yet; give a tcp or http address")))
+        std::env::current_exe().map_err(|e| (Exit::Broken, format!("cannot find this program: {e}")))?;
+    if let Some(path) = &args.subjects {
+        let mut all = subjects::read(path, &exe, args.seed).map_err(usage)?;
+        if let Some(name) = &args.subject {
+            all.retain(|one| one.subject.name == *name);
+            if all.is_empty() {
+                return Err(usage(format!("{} has no subject `{name}`", path.display())));
             }
         }
-    };
-    let kind = |url: Option<&Url>| match (args.service, url.is_some_and(|u| u.http)) {
-        (Some(kind), _) => kind,
-        (None, true) => Kind::Http,
-        (None, false) => Kind::Echo,
-    };
+        if args.concurrent {
+            all.iter_mut().for_each(|one| one.subject.nature = Nature::Concurrent);
+        }
+        return Ok(all);
+    }
+    let mut subject = subject(args, &exe)?;
+    if args.concurrent {
+        subject.nature = Nature::Concurrent;
+    }
+    Ok(vec![Judged { expect: expectations(args)?, ..Judged::new(subject) }])
+}
+
+fn expectations(args: &Args) -> Result<Vec<Expect>, Failure> {
+    let Some(path) = &args.expect else { return Ok(Vec::new()) };
+    let text =
+        std::fs::read_to_string(path).map_err(|e| usage(format!("cannot read {}: {e}", path.display())))?;
+    expect::parse(&text).map_err(|e| usage(format!("{}: {e}", path.display())))
+}
+
+fn subject(args: &Args, exe: &Path) -> Result<Subject, Failure> {
     if args.pid.is_some() && !args.command.is_empty() {
         return Err(usage("--pid goes with an address; the process of a command is known"));
     }
-    let mut subject = match (&args.target, args.command.is_empty()) {
-        (Some(_), false) => return Err(usage("give either a target or `--listen URL -- COMMAND`, not both")),
-        (None, true) => {
-            return Err(usage("give a target (an address or a model) or `--listen URL -- COMMAND`"));
-        }
+    match (&args.target, args.command.is_empty()) {
+        (Some(_), false) => Err(usage("give either a target or `--listen URL -- COMMAND`, not both")),
+        (None, true) => Err(usage(
+            "give a target (an address or a model), `--listen URL -- COMMAND` or `--subjects FILE`",
+        )),
         (None, false) => {
             let listen = args
                 .listen
                 .as_deref()
                 .ok_or_else(|| usage("a command needs --listen URL: where it listens"))?;
-            let url = address(listen)?;
-            let kind = kind(Some(&url));
+            let url = address(listen).map_err(usage)?;
+            let kind = kind_of(args.service, &url);
             let name = args.command.iter().map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ");
-            let origin = Origin::Foreign { guard: exe()?, argv: args.command.clone(), url };
-            Subject::new(name, origin, kind, args.seed)
+            let origin = Origin::Foreign { guard: exe.to_owned(), argv: args.command.clone(), url };
+            Ok(Subject::new(name, origin, kind, args.seed))
         }
         (Some(target), true) if target.contains(':') => {
-            let url = address(target)?;
-            let kind = kind(Some(&url));
-            Subject::new(target.clone(), Origin::Address { url, pid: args.pid }, kind, args.seed)
+            let url = address(target).map_err(usage)?;
+            let kind = kind_of(args.service, &url);
+            Ok(Subject::new(target.clone(), Origin::Address { url, pid: args.pid }, kind, args.seed))
         }
-        (Some(model), true) => {
-            let origin = Origin::Ours { program: exe()?, args: runner::serve_args(model) };
-            let mut subject = Subject::new(model.clone(), origin, kind(None), args.seed);
-            subject.nature = nature_of(model);
-            subject
-        }
-    };
-    if args.concurrent {
-        subject.nature = Nature::Concurrent;
+        (Some(model), true) => model_subject(model, model, args.service, exe, args.seed).map_err(usage),
     }
-    Ok(subject)
 }
 
 /// The command that runs just this case again.
-fn again(args: &Args, id: &str) -> String {
+fn again(args: &Args, name: &str, id: &str) -> String {
     let mut words = vec!["harness".to_owned(), "conform".to_owned()];
     words.extend(args.target.clone());
+    let subjects = args.subjects.as_ref().map(|path| path.display().to_string());
     for (flag, value) in [
+        ("--subjects", subjects.clone()),
+        ("--subject", subjects.map(|_| name.to_owned())),
         ("--service", args.service.map(|k| k.name().to_owned())),
         ("--listen", args.listen.clone()),
         ("--pid", args.pid.map(|p| p.to_string())),
@@ -200,7 +315,7 @@ fn again(args: &Args, id: &str) -> String {
         ("--seed", Some(args.seed.to_string())),
     ] {
         if let Some(value) = value {
-            words.extend([flag.to_owned(), value]);
+            words.extend([flag.to_owned(), quoted(&value)]);
         }
     }
     for (flag, set) in [("--strict", args.strict), ("--concurrent", args.concurrent), ("--quick", args.quick)]
@@ -211,7 +326,17 @@ fn again(args: &Args, id: &str) -> String {
     }
     if !args.command.is_empty() {
         words.push("--".to_owned());
-        words.extend(args.command.iter().map(|w| format!("{w:?}")));
+        words.extend(args.command.iter().map(|word| quoted(&word.to_string_lossy())));
     }
     words.join(" ")
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,{}".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }

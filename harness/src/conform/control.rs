@@ -4,6 +4,7 @@
 //! One thread a connection, blocking calls, the services of crate `service`: nothing that could be clever.
 
 use super::target::Target;
+use super::wire::Wire;
 use service::http::Http;
 use service::{Kind, Output, Protocol, Service, Step, echo, greeting, sized};
 use std::io::{self, Read as _, Write as _};
@@ -62,7 +63,8 @@ impl Control {
             Kind::Http => accept(&accepting, &Http::default()),
         })?;
         let host = ip.to_string();
-        let target = Target { ip, kind, path: None, host, reply: Duration::from_secs(5), seed };
+        let target =
+            Target { ip, kind, path: None, host, reply: Duration::from_secs(5), seed, wire: Wire::default() };
         Ok(Self { target, listener })
     }
 

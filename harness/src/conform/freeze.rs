@@ -4,6 +4,7 @@
 use super::evidence;
 use super::fault::Fault;
 use super::subject::Running;
+use super::wire::{Act, Wire};
 use crate::spawn::{Identity, identity};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ const WITHIN: Duration = Duration::from_secs(1);
 
 /// Processes that are stopped; they go on when this is dropped, however the case ends.
 #[derive(Debug)]
-pub struct Frozen(Vec<Identity>);
+pub struct Frozen(Vec<Identity>, Wire);
 
 impl Frozen {
     /// Stops all processes of the subject; `None` where they are not known.
@@ -21,7 +22,7 @@ impl Frozen {
     /// They do not stop.
     pub fn tree(running: &Running) -> Result<Option<Self>, Fault> {
         let tree = running.tree();
-        if tree.is_empty() { Ok(None) } else { Self::these(tree).map(Some) }
+        if tree.is_empty() { Ok(None) } else { Self::these(tree, running.target.wire.clone()).map(Some) }
     }
 
     /// Stops one process.
@@ -29,11 +30,12 @@ impl Frozen {
     /// # Errors
     /// It does not stop.
     pub fn one(id: Identity) -> Result<Self, Fault> {
-        Self::these(vec![id])
+        Self::these(vec![id], Wire::default())
     }
 
-    fn these(ids: Vec<Identity>) -> Result<Self, Fault> {
-        let frozen = Self(ids);
+    fn these(ids: Vec<Identity>, wire: Wire) -> Result<Self, Fault> {
+        wire.add(0, Act::Stopped);
+        let frozen = Self(ids, wire);
         for id in &frozen.0 {
             id.signal(identity::STOP);
         }
@@ -51,6 +53,7 @@ impl Frozen {
 
 impl Drop for Frozen {
     fn drop(&mut self) {
+        self.1.add(0, Act::Continued);
         for id in &self.0 {
             id.signal(identity::CONT);
         }

@@ -2,6 +2,7 @@
 
 use super::fault::{Fault, What};
 use super::target::Target;
+use super::wire::Act;
 use service::Output;
 use service::client::{AnyClient, Ask, Client as _, Mismatch, Progress};
 use std::io;
@@ -51,6 +52,8 @@ pub struct Peer {
     unused: Vec<u8>,
     /// Received in all.
     received: u64,
+    /// Its number in the log of the case.
+    line: u64,
 }
 
 impl Peer {
@@ -67,13 +70,18 @@ impl Peer {
     /// # Errors
     /// Refused, silent, reset.
     pub fn connect_with(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
-        let fd = socket::connect_start(&target.ip.into(), buffer)
-            .map_err(|e| Fault::io(&e, 0).during("connect"))?;
-        let peer = Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0 };
+        let line = target.wire.connect();
+        let failed = |e: &io::Error| {
+            target.wire.add(line, Act::Error(format!("connect: {e}")));
+            Fault::io(e, 0).during("connect")
+        };
+        let fd = socket::connect_start(&target.ip.into(), buffer).map_err(|e| failed(&e))?;
+        let peer =
+            Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0, line };
         if !socket::wait_writable(peer.fd(), Some(target.reply)).map_err(Fault::harness)? {
             return Err(peer.silent(target.reply).during("connect"));
         }
-        socket::take_error(peer.fd()).map_err(|e| Fault::io(&e, 0).during("connect"))?;
+        socket::take_error(peer.fd()).map_err(|e| failed(&e))?;
         Ok(peer)
     }
 
@@ -160,7 +168,7 @@ impl Peer {
     /// Sends without waiting until all is sent or nothing more is taken.
     fn send_now(&self, out: &mut Output) -> io::Result<()> {
         while !out.is_empty() {
-            match socket::send(self.fd(), out.first(&[])) {
+            match self.give(out.first(&[])) {
                 Ok(n) => out.advance(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -177,7 +185,7 @@ impl Peer {
             if let Some(reusable) = self.check_unused(pending)? {
                 return Ok(Some(reusable));
             }
-            match socket::recv_now(self.fd(), &mut buffer) {
+            match self.take(&mut buffer) {
                 Ok(0) => {
                     return match pending.client.on_end() {
                         Ok(Progress::Done { reusable }) => Ok(Some(reusable)),
@@ -220,7 +228,7 @@ impl Peer {
         let end = Instant::now() + self.target.time_for(bytes.len() as u64);
         let mut rest = bytes;
         while !rest.is_empty() {
-            match socket::send(self.fd(), rest) {
+            match self.give(rest) {
                 Ok(n) => rest = &rest[n..],
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = end.saturating_duration_since(Instant::now());
@@ -244,6 +252,7 @@ impl Peer {
         while !pending.out.is_empty() {
             let n = socket::send_more(self.fd(), pending.out.first(&[]))
                 .map_err(|e| Fault::io(&e, self.received).during("send"))?;
+            self.target.wire.sent(self.line, &pending.out.first(&[])[..n]);
             pending.out.advance(n);
         }
         self.finish()
@@ -259,7 +268,7 @@ impl Peer {
             let room = most - (before - out.len());
             let first = out.first(&[]);
             let first = &first[..first.len().min(usize::try_from(room).unwrap_or(usize::MAX))];
-            match socket::send(self.fd(), first) {
+            match self.give(first) {
                 Ok(n) => out.advance(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     if !socket::wait_writable(self.fd(), Some(quiet)).map_err(Fault::harness)? {
@@ -278,6 +287,7 @@ impl Peer {
     /// # Errors
     /// Reset.
     pub fn finish(&self) -> Result<(), Fault> {
+        self.target.wire.add(self.line, Act::Finished);
         socket::shutdown(self.fd(), Side::Write).map_err(|e| Fault::io(&e, self.received).during("shutdown"))
     }
 
@@ -288,7 +298,7 @@ impl Peer {
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Fault> {
         let time = self.target.reply;
         socket::wait_readable(&[self.fd()], Some(time)).map_err(Fault::harness)?;
-        match socket::recv_now(self.fd(), buffer) {
+        match self.take(buffer) {
             Ok(n) => {
                 self.received += n as u64;
                 Ok(n)
@@ -308,7 +318,7 @@ impl Peer {
         let mut dropped = self.unused.len() as u64;
         self.unused.clear();
         loop {
-            match socket::recv_now(self.fd(), &mut buffer) {
+            match self.take(&mut buffer) {
                 Ok(0) => return Ok((End::Closed, dropped)),
                 Ok(n) => dropped += n as u64,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -347,7 +357,7 @@ impl Peer {
         let mut buffer = [0; 1];
         self.received == 0
             && self.unread() == 0
-            && match socket::recv_now(self.fd(), &mut buffer) {
+            && match self.take(&mut buffer) {
                 Ok(n) => n == 0,
                 Err(error) => error.kind() != io::ErrorKind::WouldBlock,
             }
@@ -369,6 +379,40 @@ impl Peer {
     pub fn reset(self) {
         // Without the option the close would still be one, with FIN: the case's own proof then fails.
         let _ = socket::reset_on_close(self.fd());
+        self.target.wire.add(self.line, Act::Reset);
+    }
+
+    /// One send(2) that does not wait, written down.
+    fn give(&self, bytes: &[u8]) -> io::Result<usize> {
+        let sent = socket::send(self.fd(), bytes);
+        match &sent {
+            Ok(n) => self.target.wire.sent(self.line, &bytes[..*n]),
+            Err(error) => self.trouble("send", error),
+        }
+        sent
+    }
+
+    /// One recv(2) that does not wait, written down.
+    fn take(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let received = socket::recv_now(self.fd(), buffer);
+        match &received {
+            Ok(0) => self.target.wire.add(self.line, Act::Ended),
+            Ok(n) => self.target.wire.received(self.line, &buffer[..*n]),
+            Err(error) => self.trouble("receive", error),
+        }
+        received
+    }
+
+    fn trouble(&self, call: &str, error: &io::Error) {
+        if !sys::errno::is_retry(error) {
+            self.target.wire.add(self.line, Act::Error(format!("{call}: {error}")));
+        }
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.target.wire.add(self.line, Act::Closed);
     }
 }
 

@@ -2,11 +2,11 @@
 
 use super::case::Case;
 use super::facts::Facts;
-use record::conform::{CaseResult, CaseVerdict, Conformance};
+use record::conform::{CaseResult, CaseVerdict, Conformance, Met};
 use std::io::{self, Write};
 
 /// The list of cases.
-pub(super) fn list(out: &mut impl Write, cases: &[&Case]) -> io::Result<()> {
+pub(super) fn list(out: &mut dyn Write, cases: &[&Case]) -> io::Result<()> {
     for case in cases {
         let services: Vec<_> = case.services.iter().map(|k| k.name()).collect();
         writeln!(
@@ -23,27 +23,62 @@ pub(super) fn list(out: &mut impl Write, cases: &[&Case]) -> io::Result<()> {
     Ok(())
 }
 
+/// What would be run against a subject.
+pub(super) fn plan(out: &mut dyn Write, name: &str, unfit: Option<&str>, cases: &[&Case]) -> io::Result<()> {
+    match unfit {
+        Some(why) => writeln!(out, "{name}: not judged: {why}")?,
+        None => writeln!(out, "{name}: {} cases", cases.len())?,
+    }
+    for case in cases {
+        writeln!(out, "  {:<5} {}", case.number, case.id)?;
+    }
+    Ok(())
+}
+
 /// What the subject is.
-pub(super) fn subject(out: &mut impl Write, name: &str, url: &str, facts: Facts) -> io::Result<()> {
+pub(super) fn subject(out: &mut dyn Write, name: &str, url: &str, facts: Facts) -> io::Result<()> {
     writeln!(out, "{name} at {url}: {}", facts.text())
 }
 
 /// One line a case, as it ends.
-pub(super) fn case(out: &mut impl Write, result: &CaseResult) -> io::Result<()> {
-    writeln!(out, "{:<12} {:<5} {:<24} {}", result.verdict.name(), result.number, result.id, result.actual)?;
+pub(super) fn case(out: &mut dyn Write, result: &CaseResult) -> io::Result<()> {
+    let expected = match result.expected.as_ref().map(|e| e.met) {
+        Some(Met::Yes) => " (as expected)",
+        Some(Met::No) => " (NOT as expected)",
+        Some(Met::Undecided) | None => "",
+    };
+    writeln!(
+        out,
+        "{:<12} {:<5} {:<24} {}{expected}",
+        result.verdict.name(),
+        result.number,
+        result.id,
+        result.actual
+    )?;
     out.flush()
 }
 
 /// Each failure in full, then the counts.
-pub(super) fn end(out: &mut impl Write, run: &Conformance, again: impl Fn(&str) -> String) -> io::Result<()> {
-    let worth = |v| matches!(v, CaseVerdict::Failed | CaseVerdict::NonStrict | CaseVerdict::Broken);
-    for result in run.cases.iter().filter(|c| worth(c.verdict)) {
+pub(super) fn end(out: &mut dyn Write, run: &Conformance) -> io::Result<()> {
+    let worth = |c: &CaseResult| {
+        c.counts_against()
+            || matches!(c.verdict, CaseVerdict::Failed | CaseVerdict::NonStrict | CaseVerdict::Broken)
+    };
+    for result in run.cases.iter().filter(|c| worth(c)) {
         writeln!(out, "\n{} {} {}", result.verdict.name(), result.number, result.id)?;
         writeln!(out, "  required:   {}", result.requirement)?;
         writeln!(out, "  acceptable: {}", result.acceptable)?;
         writeln!(out, "  actual:     {}", result.actual.replace('\n', "\n              "))?;
         writeln!(out, "  aftermath:  {}", result.aftermath)?;
-        writeln!(out, "  again:      {}", again(&result.id))?;
+        if let Some(expected) = &result.expected {
+            let word = match expected.met {
+                Met::Yes => "so it is",
+                Met::No => "it is not: mend the server, or the file",
+                Met::Undecided => "undecided",
+            };
+            writeln!(out, "  expected:   {} ({}); {word}", expected.verdict.name(), expected.reason)?;
+        }
+        writeln!(out, "  again:      {}", result.again)?;
     }
     let order = [
         CaseVerdict::Ok,
@@ -59,5 +94,6 @@ pub(super) fn end(out: &mut impl Write, run: &Conformance, again: impl Fn(&str) 
         .filter(|v| run.count(**v) > 0)
         .map(|v| format!("{} {}", run.count(*v), v.name()))
         .collect();
-    writeln!(out, "\n{}: {} cases: {}", run.subject, run.cases.len(), counts.join(", "))
+    writeln!(out, "\n{}: {} cases: {}", run.subject, run.cases.len(), counts.join(", "))?;
+    writeln!(out, "{}", run.badge())
 }

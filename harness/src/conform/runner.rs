@@ -9,6 +9,8 @@ use super::facts;
 use super::fault::{Fault, What};
 use super::scene::{Effort, Scene};
 use super::subject::{Nature, Origin, Subject};
+use super::wire::Wire;
+use super::{evidence, script};
 use record::conform::{CaseResult, CaseVerdict, Conformance};
 use servers::Capacity;
 use std::time::{Duration, Instant};
@@ -25,6 +27,9 @@ pub struct Options {
     /// No case is begun after this.
     pub until: Option<Instant>,
 }
+
+/// Lines of evidence that are kept of a case in which nothing was found.
+const EVIDENCE_OF_OK: usize = 40;
 
 /// Runs of a case whose conclusion hangs on time; the majority of these counts.
 const RUNS: usize = 3;
@@ -45,21 +50,34 @@ pub fn prepare(subject: &mut Subject, control: &Control) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Runs `cases`; `tell` hears of each as it ends.
+/// Runs `cases`; `tell` hears of each as it ends, and may add to its result;
+/// none is begun once `stop` says so.
 pub fn run(
     subject: &mut Subject,
     control: &Control,
     cases: &[&'static Case],
     options: &Options,
-    mut tell: impl FnMut(&CaseResult),
+    stop: &dyn Fn() -> bool,
+    mut tell: impl FnMut(&Subject, &mut CaseResult),
 ) -> Conformance {
     let mut results = Vec::new();
     for case in cases {
-        let result = one(subject, control, case, options);
-        tell(&result);
+        if stop() {
+            break;
+        }
+        let mut result = one(subject, control, case, options);
+        tell(subject, &mut result);
         results.push(result);
     }
-    Conformance { schema: record::SCHEMA, subject: subject.name.clone(), cases: results }
+    Conformance {
+        schema: record::SCHEMA,
+        subject: subject.name.clone(),
+        service: subject.kind.name().to_owned(),
+        url: subject.address.clone().unwrap_or_default(),
+        facts: subject.facts.map(|facts| facts.text()).unwrap_or_default(),
+        unfit: None,
+        cases: results,
+    }
 }
 
 /// Why a case cannot be run with this subject.
@@ -117,6 +135,11 @@ fn one(subject: &mut Subject, control: &Control, case: &'static Case, options: &
         acceptable: case.acceptable.to_owned(),
         actual: concluded.actual,
         elapsed_ns: u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+        level: case.level.name().to_owned(),
+        needs: case.needs.name().to_owned(),
+        again: String::new(),
+        expected: None,
+        evidence: concluded.evidence,
     }
 }
 
@@ -126,11 +149,12 @@ struct Concluded {
     verdict: CaseVerdict,
     actual: String,
     aftermath: String,
+    evidence: Vec<String>,
 }
 
 impl Concluded {
     fn of(verdict: CaseVerdict, actual: String) -> Self {
-        Self { verdict, actual, aftermath: "not looked at".to_owned() }
+        Self { verdict, actual, aftermath: "not looked at".to_owned(), evidence: Vec::new() }
     }
 }
 
@@ -157,15 +181,42 @@ fn attempt(subject: &mut Subject, control: &Control, case: &'static Case, option
     let pace = control.pace();
     let seed = options.seed ^ service::client::mix(options.seed, 0, hash(case.id));
     let mut scene = Scene { subject, control, pace, effort: options.effort, strict: options.strict, seed };
+    let wire = scene.subject.wire.clone();
+    wire.begin();
+    wire.note(format!(
+        "seed {seed}; a small answer may take {} ms, the slowest of the control's took {} ms",
+        scene.reply().as_millis(),
+        pace.worst.as_millis()
+    ));
+    note_state(&wire, "before", scene.subject);
     let outcome = (case.probe)(&mut scene);
+    note_state(&wire, script::AFTERWARDS, scene.subject);
     // A case that ends the subject leaves nothing to look at; the next case starts it again.
     let aftermath = if scene.subject.is_running() { Some(aftermath::look(&mut scene)) } else { None };
-    let concluded = conclude(case, outcome, aftermath, options.strict, || control.pace());
+    let mut concluded = conclude(case, outcome, aftermath, options.strict, || control.pace());
+    note_state(&wire, "at the end", scene.subject);
+    concluded.evidence = wire.lines();
+    if matches!(concluded.verdict, CaseVerdict::Ok | CaseVerdict::Info) {
+        concluded.evidence.truncate(EVIDENCE_OF_OK);
+    }
     let special = subject.running().is_ok_and(|r| r.special);
     if (concluded.aftermath != "clean" || special) && !matches!(subject.origin, Origin::Address { .. }) {
         subject.forget();
     }
     concluded
+}
+
+/// Writes down what /proc shows of the subject.
+fn note_state(wire: &Wire, when: &str, subject: &mut Subject) {
+    let Ok(running) = subject.running() else { return wire.note(format!("{when}: it does not run")) };
+    let tree = running.tree();
+    if let Some(id) = running.id {
+        let (open, zombies) = (evidence::descriptor_count(&tree), evidence::zombies(id.pid));
+        let processes = tree.len();
+        wire.note(format!("{when}: {processes} processes, {open} descriptors, {zombies} zombies"));
+    } else {
+        wire.note(format!("{when}: its process is not known"));
+    }
 }
 
 fn conclude(
@@ -209,7 +260,7 @@ fn conclude(
         }
     }
     let aftermath = aftermath.map_or_else(|| "ended by the case".to_owned(), |a| a.text());
-    Concluded { verdict, actual, aftermath }
+    Concluded { verdict, actual, aftermath, evidence: Vec::new() }
 }
 
 fn violated(level: Level, strict: bool) -> CaseVerdict {

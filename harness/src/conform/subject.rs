@@ -4,6 +4,7 @@ use super::evidence;
 use super::facts::Facts;
 use super::fault::Fault;
 use super::target::Target;
+use super::wire::Wire;
 use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
 use service::Kind;
 use std::ffi::OsString;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use sys::Url;
 use sys::spawn::Begin;
+use tempfile::TempDir;
 
 /// How long a subject may take to become ready (case 1.1).
 pub const READY_WITHIN: Duration = Duration::from_secs(10);
@@ -56,6 +58,15 @@ pub enum Nature {
     Concurrent,
 }
 
+/// A file that a command needs.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// Where.
+    pub path: PathBuf,
+    /// Its text, with `{port}` where the port belongs.
+    pub text: String,
+}
+
 /// The server under test.
 #[derive(Debug)]
 pub struct Subject {
@@ -71,6 +82,14 @@ pub struct Subject {
     pub facts: Option<Facts>,
     /// Makes payloads differ between runs.
     pub seed: u64,
+    /// Where it listened when it ran last, as a URL.
+    pub address: Option<String>,
+    /// What is done to it in the case that runs.
+    pub wire: Wire,
+    /// Files that its command needs, written before each start with `{port}` and `{dir}` filled in.
+    pub files: Vec<Template>,
+    /// The folder of those files; it goes with the subject.
+    pub folder: Option<TempDir>,
     running: Option<Running>,
 }
 
@@ -105,7 +124,20 @@ impl Subject {
     #[must_use]
     pub fn new(name: impl Into<String>, origin: Origin, kind: Kind, seed: u64) -> Self {
         let nature = Nature::Unknown;
-        Self { name: name.into(), origin, kind, nature, facts: None, seed, running: None }
+        let (wire, files) = (Wire::default(), Vec::new());
+        Self {
+            name: name.into(),
+            origin,
+            kind,
+            nature,
+            facts: None,
+            seed,
+            wire,
+            files,
+            folder: None,
+            address: None,
+            running: None,
+        }
     }
 
     /// Starts it where it does not run (or, an address, looks at it).
@@ -169,7 +201,9 @@ impl Subject {
             host: url.authority.clone(),
             reply: Duration::from_secs(2),
             seed: self.seed,
+            wire: self.wire.clone(),
         };
+        self.address = Some(url.to_string());
         let special = begin.descriptors.is_some() || begin.occupy_below.is_some() || begin.close_stdio;
         self.running = Some(Running { child, id, target, special, baseline: None });
         Ok(())
@@ -208,6 +242,11 @@ impl Subject {
                     (None, None) => return Err(Fault::harness("only TCP subjects can be tested yet")),
                 };
                 let port = ip.port().to_string();
+                for file in &self.files {
+                    let text = file.text.replace("{port}", &port);
+                    std::fs::write(&file.path, text)
+                        .map_err(|e| Fault::harness(format!("cannot write {}: {e}", file.path.display())))?;
+                }
                 let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", &port));
                 let command = ForeignCommand {
                     guard: guard.clone(),

@@ -2,6 +2,7 @@
 
 use super::fault::Fault;
 use super::peer::Peer;
+use super::wire::Wire;
 use service::Kind;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -24,6 +25,8 @@ pub struct Target {
     pub reply: Duration,
     /// Makes payloads differ between runs.
     pub seed: u64,
+    /// Where it is written down what a probe does.
+    pub wire: Wire,
 }
 
 impl Target {

@@ -123,6 +123,8 @@ pub fn kill_all(within: Duration, find: impl Fn() -> Vec<Identity>) -> Vec<Ident
 
 /// SIGKILL.
 pub const KILL: i32 = 9;
+/// SIGINT.
+pub const INT: i32 = 2;
 /// SIGTERM.
 pub const TERM: i32 = 15;
 /// SIGCONT.

@@ -7,18 +7,18 @@ use std::time::{Duration, Instant};
 /// Far more than any of these takes.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-fn exe() -> Result<String, String> {
+pub(crate) fn exe() -> Result<String, String> {
     let exe = std::env::current_exe().map_err(|e| e.to_string())?;
     Ok(exe.display().to_string())
 }
 
-fn conform(args: &[&str]) -> Result<ToolRun, String> {
+pub(crate) fn conform(args: &[&str]) -> Result<ToolRun, String> {
     let mut all = vec!["conform"];
     all.extend(args);
     Tool::run(&ToolCommand::new(exe()?, all), DEADLINE).map_err(|e| format!("{e:?}"))
 }
 
-fn exits(args: &[&str], code: i32, says: &str) -> Result<(), String> {
+pub(crate) fn exits(args: &[&str], code: i32, says: &str) -> Result<(), String> {
     let run = conform(args)?;
     let words = format!("{}{}", String::from_utf8_lossy(&run.stdout), run.stderr);
     if run.ended.status != Some(code) {

@@ -16,6 +16,7 @@ mod cli;
 mod matrix;
 mod models;
 mod mutants;
+mod outputs;
 mod report;
 mod trial;
 
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 #[derive(clap::Parser)]
 enum Commands {
     Guard(harness::spawn::guard::Args),
-    Conform(harness::conform::Args),
+    Conform(Box<harness::conform::Args>),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
                 .into_iter()
                 .chain(models::tests())
                 .chain(cli::tests())
+                .chain(outputs::tests())
                 .chain(trial::tests())
                 .collect(),
         ),

@@ -66,7 +66,7 @@ fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec
         return Err(format!("there is no such case among {cases:?}"));
     }
     let options = Options { effort: Effort::Quick, strict, seed: 1, until: None };
-    Ok(runner::run(&mut subject, &control, &chosen, &options, |_| {}).cases)
+    Ok(runner::run(&mut subject, &control, &chosen, &options, &|| false, |_, _| {}).cases)
 }
 
 /// Times that a case is run which a busy machine leaves undecided: the control server missed its own bound.

@@ -3,6 +3,7 @@
 mod csv;
 mod hlog;
 mod html;
+pub(crate) mod verdicts;
 
 use crate::error::Result;
 use crate::view::View;

@@ -15,6 +15,9 @@ mod view;
 /// The page: self-contained, well-formed, nothing unescaped.
 mod page;
 
+/// Results of the conformance suite: JUnit, TAP, the matrix.
+mod conform;
+
 /// CSV, histogram logs, the terminal table, and reading a folder.
 mod exports;
 

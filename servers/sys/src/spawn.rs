@@ -1,7 +1,9 @@
 //! Starting other programs so that they begin clean and cannot outlive us. Not here: reading their output or judging them.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// How a child begins.
@@ -134,4 +136,14 @@ fn inode(fd: i32) -> Option<(u64, u64)> {
     // SAFETY: fstat succeeded, so it has filled the whole of it.
     let stat = unsafe { stat.assume_init() };
     Some((stat.st_dev, stat.st_ino))
+}
+
+/// Whether execvp(3) would find the program: by its path, or along PATH.
+#[must_use]
+pub fn can_be_found(program: &OsStr) -> bool {
+    if Path::new(program).components().count() > 1 {
+        return Path::new(program).is_file();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }

@@ -1,5 +1,6 @@
 //! The matrix of conformance: cases down, models across; a letter and a colour in each cell. Not here: running cases.
 
+use crate::export::verdicts::{legend, style};
 use crate::view::View;
 use record::conform::CaseVerdict;
 
@@ -88,38 +89,6 @@ fn cell(found: Option<(CaseVerdict, &str)>) -> CaseCell {
         }
         None => CaseCell { class: "none", letter: "·", tip: "not run".to_owned() },
     }
-}
-
-/// Class, letter and meaning of a verdict.
-const fn style(verdict: CaseVerdict) -> (&'static str, &'static str, &'static str) {
-    match verdict {
-        CaseVerdict::Ok => ("good", "✓", "as required"),
-        CaseVerdict::NonStrict => ("warn", "N", "a SHOULD was not met"),
-        CaseVerdict::Failed => ("bad", "F", "a MUST was not met"),
-        CaseVerdict::Info => ("info", "i", "a measured property"),
-        CaseVerdict::Skipped => ("none", "s", "what the case needs was not there"),
-        CaseVerdict::Inconclusive => ("warn", "?", "the fault was not proven to have happened"),
-        CaseVerdict::Broken => ("bad", "B", "the harness itself failed"),
-    }
-}
-
-const ALL: [CaseVerdict; 7] = [
-    CaseVerdict::Ok,
-    CaseVerdict::NonStrict,
-    CaseVerdict::Failed,
-    CaseVerdict::Info,
-    CaseVerdict::Skipped,
-    CaseVerdict::Inconclusive,
-    CaseVerdict::Broken,
-];
-
-fn legend() -> Vec<(&'static str, &'static str, &'static str, &'static str)> {
-    ALL.iter()
-        .map(|v| {
-            let (class, letter, meaning) = style(*v);
-            (class, letter, v.name(), meaning)
-        })
-        .collect()
 }
 
 /// What was not simply as required, the failures first.

@@ -1,0 +1,131 @@
+//! A case as a script that needs nothing but Python 3: it starts the server, does what the probe did, and says what became of it. For
+//! a bug report. Not here: verdicts; a script shows, it does not judge.
+//!
+//! What the probe sent is in the script byte by byte, as far as the log of the case kept it; where it did not, the script says so.
+
+use super::subject::{Origin, Subject};
+use super::wire::{Act, Event};
+use record::conform::CaseResult;
+use std::fmt::Write as _;
+use std::time::Duration;
+use sys::Url;
+
+/// What the note that parts a case from its aftermath begins with.
+pub(super) const AFTERWARDS: &str = "aftermath";
+/// Pauses of the probe that are made again; shorter ones were its own computing.
+const PAUSE: Duration = Duration::from_millis(5);
+/// The longest pause that is made again.
+const LONGEST: Duration = Duration::from_secs(3);
+
+/// The script; `None` for a subject whose address a script could not know.
+#[must_use]
+pub(super) fn script(subject: &Subject, result: &CaseResult, events: &[Event]) -> Option<String> {
+    let url: Url = subject.address.as_deref()?.parse().ok()?;
+    let ip = url.ip()?;
+    let (command, port) = match &subject.origin {
+        Origin::Address { .. } => (None, ip.port()),
+        Origin::Ours { program, args } => {
+            let mut words = vec![program.display().to_string()];
+            words.extend(args.iter().map(|a| a.to_string_lossy().into_owned()));
+            words.extend(["--listen".into(), format!("tcp://{}:{{port}}", host(&url)), "--service".into()]);
+            words.push(subject.kind.name().to_owned());
+            (Some(words), 0)
+        }
+        Origin::Foreign { argv, url, .. } => {
+            let words = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+            (Some(words), url.ip().map_or(0, |ip| ip.port()))
+        }
+    };
+    let mut out = String::new();
+    let command = command.map_or_else(|| "None".to_owned(), |words| list(&words));
+    let actual = result.actual.replace(['\n', '\r'], " ");
+    // Writing to a String does not fail.
+    let _ = write!(
+        out,
+        "#!/usr/bin/env python3\n# {} {}: {}\n# Seen: {} (afterwards: {})\n",
+        result.number,
+        result.id,
+        result.requirement,
+        actual,
+        result.aftermath.replace(['\n', '\r'], " ")
+    );
+    let _ = write!(
+        out,
+        "# Needs Python 3.9 or newer on Linux. Exit: 1 when the server ended or a fresh connection is refused, else 0.\n\n{HEAD}\nCOMMAND = {command}\nHOST, PORT = {}, {port}\nFILES = {}\nSEEN = {}\n\nSTEPS = [\n",
+        text(&host(&url)),
+        files(subject),
+        text(&actual),
+    );
+    steps(&mut out, events);
+    let _ = write!(out, "]\n\n{TAIL}");
+    Some(out)
+}
+
+/// The host as an URL has it.
+fn host(url: &Url) -> String {
+    url.ip().map_or_else(String::new, |ip| match ip.ip() {
+        std::net::IpAddr::V4(ip) => ip.to_string(),
+        std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+    })
+}
+
+fn steps(out: &mut String, events: &[Event]) {
+    let mut last = Duration::ZERO;
+    let mut gone: Vec<u64> = Vec::new();
+    for event in events {
+        let pause = event.at.saturating_sub(last);
+        let n = event.connection;
+        let step = match &event.act {
+            Act::Note(note) if note.starts_with(AFTERWARDS) => break,
+            Act::Note(_) | Act::Error(_) => continue,
+            Act::Closed | Act::Reset if gone.contains(&n) => continue,
+            Act::Connect => format!("(\"connect\", {n})"),
+            Act::Sent(bytes, count) => format!("(\"send\", {n}, {}, {count})", packed(bytes)),
+            Act::Received(_, count) => format!("(\"receive\", {n}, {count})"),
+            Act::Ended => format!("(\"end\", {n})"),
+            Act::Finished => format!("(\"finish\", {n})"),
+            Act::Closed => format!("(\"close\", {n})"),
+            Act::Reset => format!("(\"reset\", {n})"),
+            Act::Stopped => "(\"stop\", 0)".to_owned(),
+            Act::Continued => "(\"continue\", 0)".to_owned(),
+        };
+        if matches!(event.act, Act::Closed | Act::Reset) {
+            gone.push(n);
+        }
+        if pause >= PAUSE {
+            let _ = writeln!(out, "    (\"pause\", {:.3}),", pause.min(LONGEST).as_secs_f64());
+        }
+        last = event.at;
+        let _ = writeln!(out, "    {step},");
+    }
+}
+
+/// Bytes as a Python literal, whose escapes are those of Rust.
+fn packed(bytes: &[u8]) -> String {
+    format!("b\"{}\"", bytes.escape_ascii())
+}
+
+/// Words as a Python list; JSON's strings are Python's.
+fn list(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|w| text(w)).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+fn text(word: &str) -> String {
+    serde_json::Value::from(word).to_string()
+}
+
+fn files(subject: &Subject) -> String {
+    let all: Vec<String> = subject
+        .files
+        .iter()
+        .map(|f| format!("{}: {}", text(&f.path.display().to_string()), text(&f.text)))
+        .collect();
+    format!("{{{}}}", all.join(", "))
+}
+
+const HEAD: &str = r"import os, signal, socket, struct, subprocess, sys, time
+";
+
+/// What every script does with its steps.
+const TAIL: &str = include_str!("script.py");

@@ -1,0 +1,309 @@
+//! Whom a run judges: the subject of a command line, or the many of a TOML file. Not here: how a subject is started.
+//!
+//! ```toml
+//! [[subject]]
+//! name = "nginx"
+//! command = ["nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"]    # or model = "epoll", or url = "tcp://…" with pid = 7
+//! listen = "http://127.0.0.1:0/"                                   # of a command; port 0 has one chosen for {port}
+//! service = "http"
+//! concurrent = true
+//! cases = ["sigpipe", "half"]                                      # all of them, where it is left out
+//! [subject.env]
+//! LANG = "C"
+//! [subject.files]
+//! "nginx.conf" = "… listen 127.0.0.1:{port}; …"
+//! [[subject.expect]]
+//! case = "sigpipe/fin"
+//! verdict = "FAILED"
+//! reason = "…"
+//! ```
+
+use super::expect::{self, Expect};
+use super::runner::{self, nature_of};
+use super::subject::{Nature, Origin, Subject, Template};
+use serde::Deserialize;
+use service::Kind;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Component, Path, PathBuf};
+use sys::{Family, Url};
+
+/// A subject and what goes with it.
+#[derive(Debug)]
+pub(super) struct Judged {
+    /// The subject.
+    pub subject: Subject,
+    /// What is expected of it.
+    pub expect: Vec<Expect>,
+    /// The cases that are chosen for it; empty for all.
+    pub cases: Vec<String>,
+    /// Why it cannot be run here, if so.
+    pub unfit: Option<String>,
+}
+
+impl Judged {
+    /// A subject of which nothing is expected.
+    #[must_use]
+    pub(super) fn new(subject: Subject) -> Self {
+        Self { subject, expect: Vec::new(), cases: Vec::new(), unfit: None }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    subject: Vec<Entry>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Entry {
+    name: String,
+    model: Option<String>,
+    url: Option<String>,
+    pid: Option<i32>,
+    command: Vec<String>,
+    listen: Option<String>,
+    service: Option<String>,
+    concurrent: bool,
+    cases: Vec<String>,
+    env: BTreeMap<String, String>,
+    files: BTreeMap<String, String>,
+    expect: Vec<Expect>,
+}
+
+/// Reads a file of subjects; `exe` is this program, `seed` that of the payloads.
+///
+/// # Errors
+/// In a sentence that names the subject.
+pub(super) fn read(path: &Path, exe: &Path, seed: u64) -> Result<Vec<Judged>, String> {
+    let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let file: File = toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
+    if file.subject.is_empty() {
+        return Err(format!("{} names no [[subject]]", path.display()));
+    }
+    let mut names: Vec<&str> = file.subject.iter().map(|s| s.name.as_str()).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        return Err(format!("{}: two subjects are called `{}`", path.display(), twice[0]));
+    }
+    file.subject
+        .into_iter()
+        .map(|entry| {
+            let name = entry.name.clone();
+            judged(entry, exe, seed).map_err(|e| format!("{}: subject `{name}`: {e}", path.display()))
+        })
+        .collect()
+}
+
+fn judged(entry: Entry, exe: &Path, seed: u64) -> Result<Judged, String> {
+    if entry.name.trim().is_empty() {
+        return Err("needs a name".to_owned());
+    }
+    expect::check(&entry.expect)?;
+    let service: Option<Kind> = entry
+        .service
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|e: service::UnknownService| e.to_string())?;
+    let ways = [entry.model.is_some(), entry.url.is_some(), !entry.command.is_empty()];
+    if ways.iter().filter(|way| **way).count() != 1 {
+        return Err("needs exactly one of model, url and command".to_owned());
+    }
+    let for_command = entry.listen.is_some() || !entry.env.is_empty() || !entry.files.is_empty();
+    if entry.command.is_empty() && for_command {
+        return Err("listen, env and files go with a command".to_owned());
+    }
+    if entry.pid.is_some() && entry.url.is_none() {
+        return Err("pid goes with url".to_owned());
+    }
+    let mut made = if let Some(model) = &entry.model {
+        Judged::new(model_subject(&entry.name, model, service, exe, seed)?)
+    } else if let Some(url) = &entry.url {
+        let url = address(url)?;
+        let kind = kind_of(service, &url);
+        Judged::new(Subject::new(&entry.name, Origin::Address { url, pid: entry.pid }, kind, seed))
+    } else {
+        command(&entry, service, exe, seed)?
+    };
+    if entry.concurrent {
+        made.subject.nature = Nature::Concurrent;
+    }
+    Ok(Judged { expect: entry.expect, cases: entry.cases, ..made })
+}
+
+fn command(entry: &Entry, service: Option<Kind>, exe: &Path, seed: u64) -> Result<Judged, String> {
+    let url = address(entry.listen.as_deref().ok_or("a command needs listen: where it listens")?)?;
+    let kind = kind_of(service, &url);
+    let folder = if entry.files.is_empty() && !entry.command.iter().any(|w| w.contains("{dir}")) {
+        None
+    } else {
+        Some(
+            tempfile::Builder::new()
+                .prefix("conform-")
+                .tempdir()
+                .map_err(|e| format!("no folder for its files: {e}"))?,
+        )
+    };
+    let dir = folder.as_ref().map(|f| f.path().display().to_string()).unwrap_or_default();
+    let fill = |text: &str| text.replace("{dir}", &dir);
+    let mut argv: Vec<OsString> = Vec::new();
+    if !entry.env.is_empty() {
+        argv.push("env".into());
+        argv.extend(entry.env.iter().map(|(k, v)| OsString::from(format!("{k}={}", fill(v)))));
+    }
+    argv.extend(entry.command.iter().map(|word| OsString::from(fill(word))));
+    let mut subject =
+        Subject::new(&entry.name, Origin::Foreign { guard: exe.to_owned(), argv, url }, kind, seed);
+    if let Some(folder) = &folder {
+        subject.files = templates(entry, folder.path(), &dir)?;
+    }
+    subject.folder = folder;
+    let program = entry.command.first().map(|word| fill(word)).unwrap_or_default();
+    let unfit =
+        (!sys::spawn::can_be_found(program.as_ref())).then(|| format!("`{program}` is not installed"));
+    Ok(Judged { unfit, ..Judged::new(subject) })
+}
+
+fn templates(entry: &Entry, folder: &Path, dir: &str) -> Result<Vec<Template>, String> {
+    let place = |name: &str| -> Result<PathBuf, String> {
+        let path = Path::new(name);
+        // A file of subjects may come from somewhere else: it writes into its own folder only.
+        if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(format!("the file `{name}` must lie in its own folder"));
+        }
+        let path = folder.join(path);
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| format!("cannot make {}: {e}", parent.display()))?;
+        }
+        Ok(path)
+    };
+    entry
+        .files
+        .iter()
+        .map(|(name, text)| Ok(Template { path: place(name)?, text: text.replace("{dir}", dir) }))
+        .collect()
+}
+
+/// One of our models as a subject.
+///
+/// # Errors
+/// In a sentence: there is no such model, or it cannot run here.
+pub(super) fn model_subject(
+    name: &str,
+    model: &str,
+    service: Option<Kind>,
+    exe: &Path,
+    seed: u64,
+) -> Result<Subject, String> {
+    if servers::model(model).is_none() {
+        return Err(format!("unknown model `{model}`; the models are {}", servers::registry::names()));
+    }
+    let origin = Origin::Ours { program: exe.to_owned(), args: runner::serve_args(model) };
+    let mut subject = Subject::new(name, origin, service.unwrap_or(Kind::Echo), seed);
+    subject.nature = nature_of(model);
+    Ok(subject)
+}
+
+/// An address that can be judged.
+///
+/// # Errors
+/// In a sentence.
+pub(super) fn address(text: &str) -> Result<Url, String> {
+    let url: Url = text.parse().map_err(|e: sys::BadUrl| e.to_string())?;
+    match url.family {
+        Family::Tcp => Ok(url),
+        other => Err(format!("the cases for {other} are not written yet; give a tcp or http address")),
+    }
+}
+
+/// The service that is named, else the one of the address.
+#[must_use]
+pub(super) fn kind_of(named: Option<Kind>, url: &Url) -> Kind {
+    named.unwrap_or(if url.http { Kind::Http } else { Kind::Echo })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<Judged>, String> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        read(file.path(), Path::new("/exe"), 1)
+    }
+
+    #[test]
+    fn reads_each_kind_of_subject() {
+        let text = r#"
+            [[subject]]
+            name = "ours"
+            model = "epoll"
+            service = "sized"
+            [[subject]]
+            name = "there"
+            url = "tcp://127.0.0.1:9"
+            pid = 7
+            concurrent = true
+            [[subject]]
+            name = "theirs"
+            command = ["/bin/sh", "{dir}/a/run.sh", "{port}"]
+            listen = "http://127.0.0.1:0/x"
+            cases = ["sigpipe"]
+            env = { HOME = "{dir}" }
+            files = { "a/run.sh" = "exec {dir}/x {port}" }
+            [[subject.expect]]
+            case = "5.1"
+            verdict = "FAILED"
+            reason = "known"
+        "#;
+        let all = parsed(text).unwrap();
+        assert_eq!(all[0].subject.kind, Kind::Sized);
+        assert_eq!((all[1].subject.nature, all[1].subject.kind), (Nature::Concurrent, Kind::Echo));
+        let theirs = &all[2];
+        assert_eq!((theirs.subject.kind, theirs.expect.len(), theirs.cases.len()), (Kind::Http, 1, 1));
+        let Origin::Foreign { argv, .. } = &theirs.subject.origin else { panic!() };
+        let file = &theirs.subject.files[0];
+        let dir = file.path.parent().unwrap().parent().unwrap();
+        assert_eq!(argv[0], "env");
+        assert_eq!(argv[1], *format!("HOME={}", dir.display()));
+        assert_eq!(argv[3], *file.path.display().to_string());
+        assert_eq!(file.text, format!("exec {}/x {{port}}", dir.display()));
+        let dir = dir.to_owned();
+        drop(all);
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_program_that_is_missing_is_said_and_is_no_error() {
+        let text =
+            "[[subject]]\nname='x'\ncommand=['no-such-program-anywhere']\nlisten='tcp://127.0.0.1:0'\n";
+        assert!(parsed(text).unwrap()[0].unfit.as_ref().unwrap().contains("not installed"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        let command = "[[subject]]\nname='x'\ncommand=['true']\nlisten='tcp://127.0.0.1:0'\n";
+        for (text, says) in [
+            ("", "no [[subject]]"),
+            ("[[subject]]\nmodel='epoll'\n", "needs a name"),
+            ("[[subject]]\nname='x'\n", "exactly one"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\nurl='tcp://127.0.0.1:1'\n", "exactly one"),
+            ("[[subject]]\nname='x'\nmodel='nonesuch'\n", "unknown model"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\nlisten='tcp://127.0.0.1:1'\n", "go with a command"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\npid=1\n", "pid goes with url"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\nservice='gopher'\n", "unknown service"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\ntypo=1\n", "unknown field"),
+            ("[[subject]]\nname='x'\ncommand=['true']\n", "needs listen"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\n[[subject]]\nname='x'\nmodel='poll'\n", "two subjects"),
+            (&format!("{command}files={{'../y'='z'}}\n"), "own folder"),
+            (&format!("{command}files={{'/y'='z'}}\n"), "own folder"),
+            (&format!("{command}[[subject.expect]]\ncase='x'\nverdict='OK'\nreason='y'\n"), "no case"),
+        ] {
+            let error = parsed(text).unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
+    }
+}

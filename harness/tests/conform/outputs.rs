@@ -1,0 +1,244 @@
+//! Files in and out of `harness conform`: subjects, expectations, JUnit, scripts; and subjects that misbehave towards the suite itself.
+//! Not here: how a verdict looks in each format (crate `reports`).
+
+use crate::cli::{conform, exe, exits};
+use crate::report::Test;
+use harness::spawn::{Tool, ToolCommand, identity};
+use record::conform::{CaseVerdict, Conformance, Met, Suite};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// A mutant as a `[[subject]]`.
+fn subject(name: &str, mutant: &str) -> Result<String, String> {
+    Ok(format!(
+        "[[subject]]\nname = '{name}'\ncommand = ['{}', '--mutant', '{mutant}', '--listen', 'tcp://127.0.0.1:{{port}}']\n\
+         listen = 'tcp://127.0.0.1:0'\ncases = ['sigpipe/fin', 'stream/exact']\n",
+        exe()?
+    ))
+}
+
+fn expectation(case: &str, verdict: &str) -> String {
+    format!("[[subject.expect]]\ncase = '{case}'\nverdict = '{verdict}'\nreason = 'known'\n")
+}
+
+fn text(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+fn folder() -> Result<tempfile::TempDir, String> {
+    tempfile::tempdir().map_err(|e| e.to_string())
+}
+
+fn put(path: &Path, content: &str) -> Result<(), String> {
+    std::fs::write(path, content).map_err(|e| e.to_string())
+}
+
+/// Two subjects, one of which fails as expected: nothing is found, and every output holds both.
+fn expected_failures_are_none() -> Result<(), String> {
+    let folder = folder()?;
+    let at = |name: &str| folder.path().join(name);
+    let all = subject("sound", "sound")? + &subject("dies", "sigpipe-dies")? + &expectation("5.1", "FAILED");
+    put(&at("subjects.toml"), &all)?;
+    let path = |name: &str| at(name).display().to_string();
+    let (subjects, json, junit, tap, html, scripts) = (
+        path("subjects.toml"),
+        path("r.json"),
+        path("j.xml"),
+        path("t.tap"),
+        path("m.html"),
+        path("scripts"),
+    );
+    let args = [
+        "--subjects",
+        &subjects,
+        "--quick",
+        "--json",
+        &json,
+        "--junit",
+        &junit,
+        "--tap",
+        &tap,
+        "--html",
+        &html,
+        "--scripts",
+        &scripts,
+    ];
+    exits(&args, 0, "(as expected)")?;
+    let suite: Suite = serde_json::from_str(&text(&at("r.json"))?).map_err(|e| e.to_string())?;
+    let dies = suite.subjects.iter().find(|s| s.subject == "dies").ok_or("no such subject")?;
+    let case = dies.cases.iter().find(|c| c.id == "sigpipe/fin").ok_or("no such case")?;
+    if case.verdict != CaseVerdict::Failed || case.expected.as_ref().map(|e| e.met) != Some(Met::Yes) {
+        return Err(format!("{case:?}"));
+    }
+    if !case.evidence.iter().any(|line| line.contains("connect")) || !case.again.contains("--subject dies") {
+        return Err(format!("no evidence, or not to be repeated: {case:?}"));
+    }
+    for (file, holds) in [("j.xml", "<skipped"), ("t.tap", "# TODO expected"), ("m.html", "id=\"c1-5-1\"")] {
+        if !text(&at(file))?.contains(holds) {
+            return Err(format!("{file} has no {holds}"));
+        }
+    }
+    shown_by(&at("scripts").join("dies-sigpipe-fin.py"))
+}
+
+/// The exported script shows the bug without the harness.
+fn shown_by(script: &Path) -> Result<(), String> {
+    if !sys::spawn::can_be_found("python3".as_ref()) {
+        eprintln!("SKIPPED: the exported script was not run: python3 is not installed");
+        return Ok(());
+    }
+    let command = ToolCommand::new("python3", [script.as_os_str()]);
+    let run = Tool::run(&command, Duration::from_secs(60)).map_err(|e| format!("{e:?}"))?;
+    let words = String::from_utf8_lossy(&run.stdout).into_owned();
+    if run.ended.status == Some(1) && words.contains("SIGPIPE") {
+        Ok(())
+    } else {
+        Err(format!("{} {words} {}", run.ended, run.stderr))
+    }
+}
+
+/// An expected failure that passes is found; so is a failure that nobody expected.
+fn unmet_expectations_are_found() -> Result<(), String> {
+    let folder = folder()?;
+    let file = folder.path().join("expect.toml");
+    let expect = file.display().to_string();
+    put(&file, "[[expect]]\ncase = 'stream/exact'\nverdict = 'FAILED'\nreason = 'a guess'\n")?;
+    let exe = exe()?;
+    let mutant =
+        |name: &'static str| ["--", exe.as_str(), "--mutant", name, "--listen", "tcp://127.0.0.1:{port}"];
+    let start = ["--listen", "tcp://127.0.0.1:0", "--quick", "--expect", &expect];
+    let with = |case: &'static str, name: &'static str| {
+        let mut args = start.to_vec();
+        args.extend(["--case", case]);
+        args.extend(mutant(name));
+        args
+    };
+    exits(&with("stream/exact", "sound"), 1, "NOT as expected")?;
+    exits(&with("sigpipe/fin", "sigpipe-dies"), 1, "again:")?;
+    put(&file, "[[expect]]\ncase = 'no/such'\nverdict = 'FAILED'\nreason = 'x'\n")?;
+    exits(&with("stream/exact", "sound"), 2, "no case")
+}
+
+/// What is wrong in a file, and files that cannot be, are said before anything is run.
+fn wrong_files_are_wrong_use() -> Result<(), String> {
+    let folder = folder()?;
+    let file = folder.path().join("s.toml");
+    let path = file.display().to_string();
+    put(&file, "[[subject]]\nname = 'x'\nmodel = 'nonesuch'\n")?;
+    exits(&["--subjects", &path], 2, "unknown model")?;
+    put(&file, "[[subject]]\nname = 'x'\nmodel = 'epoll'\n")?;
+    exits(&["--subjects", &path, "--subject", "y"], 2, "no subject `y`")?;
+    exits(&["--subjects", &path, "--junit", "/no/such/folder/j.xml"], 2, "a folder that exists")?;
+    exits(&["--subjects", &path, "--json", "-", "--tap", "-"], 2, "standard output")?;
+    exits(&["--subjects", "/no/such/file.toml"], 2, "cannot read")?;
+    exits(&["tcp://127.0.0.1:1", "--needs", "command", "--dry-run", "--case", "5.1"], 0, "sigpipe/fin")
+}
+
+/// A program that is not installed makes its subject unfit, aloud, and the others are judged all the same.
+fn missing_programs_are_unfit() -> Result<(), String> {
+    let folder = folder()?;
+    let file = folder.path().join("s.toml");
+    let missing = "[[subject]]\nname = 'm'\ncommand = ['no-such-program']\nlisten = 'tcp://127.0.0.1:0'\n";
+    put(&file, &(missing.to_owned() + &subject("sound", "sound")?))?;
+    exits(&["--subjects", &file.display().to_string(), "--quick"], 3, "m: not judged: `no-such-program`")
+}
+
+/// Results on standard output are the results alone.
+fn json_to_stdout() -> Result<(), String> {
+    let exe = exe()?;
+    let args =
+        ["--listen", "tcp://127.0.0.1:0", "--quick", "--case", "stream/exact", "--json", "-", "--", &exe];
+    let mut args = args.to_vec();
+    args.extend(["--mutant", "sound", "--listen", "tcp://127.0.0.1:{port}"]);
+    let run = conform(&args)?;
+    let read: Result<Conformance, _> = serde_json::from_slice(&run.stdout);
+    read.map(drop).map_err(|e| format!("{e}: {}", String::from_utf8_lossy(&run.stdout)))
+}
+
+/// A subject under `sh -c`, with `{mutant}` for a sound server.
+fn shell(script: &str, case: &str, code: i32, says: &str) -> Result<(), String> {
+    let sound = format!("{} --mutant sound --listen tcp://127.0.0.1:{{port}}", exe()?);
+    let script = script.replace("{mutant}", &sound);
+    let args = ["--listen", "tcp://127.0.0.1:0", "--quick", "--case", case, "--", "/bin/sh", "-c", &script];
+    exits(&args, code, says)
+}
+
+/// Ctrl-C in the middle: what was run is written, nothing is left.
+fn interrupted() -> Result<(), String> {
+    let folder = folder()?;
+    let json = folder.path().join("r.json");
+    let exe = exe()?;
+    let path = json.display().to_string();
+    let args = [
+        "conform",
+        "--listen",
+        "tcp://127.0.0.1:0",
+        "--json",
+        &path,
+        "--case",
+        "life",
+        "--case",
+        "leak",
+        "--",
+        &exe,
+    ];
+    let mut args = args.to_vec();
+    args.extend(["--mutant", "sound", "--listen", "tcp://127.0.0.1:{port}"]);
+    let mut tool = Tool::start(&ToolCommand::new(exe.as_str(), args)).map_err(|e| e.to_string())?;
+    let end = Instant::now() + Duration::from_secs(20);
+    // The harness, its guard, the server.
+    let tree = loop {
+        let tree: Vec<_> = identity::descendants(tool.pid()).iter().map(|e| e.id).collect();
+        if tree.len() >= 3 {
+            break tree;
+        }
+        if Instant::now() >= end {
+            return Err(format!("did not start: {}", tool.stderr_tail()));
+        }
+        sys::clock::pause(Duration::from_millis(5));
+    };
+    tool.signal(identity::INT);
+    let ended = tool.wait(Duration::from_secs(60)).ok_or("does not end on SIGINT")?;
+    if ended.status != Some(3) || !tool.stderr_tail().contains("interrupted") {
+        return Err(format!("{ended}: {}", tool.stderr_tail()));
+    }
+    let run: Conformance = serde_json::from_str(&text(&json)?).map_err(|e| e.to_string())?;
+    let left = tree.iter().filter(|id| id.alive()).count();
+    if left > 0 || run.cases.len() > 12 {
+        Err(format!("{left} left, {} cases", run.cases.len()))
+    } else {
+        Ok(())
+    }
+}
+
+pub(crate) fn tests() -> Vec<Test> {
+    vec![
+        Test::new("outputs::expected_failures_are_none", expected_failures_are_none),
+        Test::new("outputs::unmet_expectations_are_found", unmet_expectations_are_found),
+        Test::new("outputs::wrong_files_are_wrong_use", wrong_files_are_wrong_use),
+        Test::new("outputs::missing_programs_are_unfit", missing_programs_are_unfit),
+        Test::new("outputs::json_to_stdout", json_to_stdout),
+        Test::new("outputs::interrupted", interrupted),
+        Test::new("faults::never_ready", || shell("exec sleep 600", "stream/exact", 3, "did not listen")),
+        Test::new("faults::prints_without_end", || {
+            shell("yes & yes >&2 & exec {mutant}", "stream/exact", 0, "1 OK")
+        }),
+        Test::new("faults::ignores_sigterm", || {
+            shell("trap : TERM; {mutant}; :", "stop/term", 1, "FAILED")
+        }),
+        Test::new("faults::forks_away", || shell("setsid {mutant} & sleep 0.2", "stream/exact", 0, "1 OK")),
+        Test::new("faults::closes_its_streams", || {
+            shell("exec >&- 2>&- <&-; exec {mutant}", "stream/exact", 0, "1 OK")
+        }),
+        Test::new("faults::wrong_profile", || {
+            let script = "exec {mutant}";
+            let sound = format!("{} --mutant sound --listen tcp://127.0.0.1:{{port}}", exe()?);
+            let script = script.replace("{mutant}", &sound);
+            let args =
+                ["--listen", "http://127.0.0.1:0/", "--quick", "--case", "stream", "--", "/bin/sh", "-c"];
+            let mut args = args.to_vec();
+            args.push(&script);
+            exits(&args, 3, "not ready")
+        }),
+    ]
+}
