@@ -67,14 +67,34 @@ impl Peer {
     /// # Errors
     /// Refused, silent, reset.
     pub fn connect_with(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
+        let peer = Self::start(target, number, buffer)?;
+        if peer.connected(target.reply)? {
+            Ok(peer)
+        } else {
+            Err(peer.silent(target.reply).during("connect"))
+        }
+    }
+
+    /// Begins to connect, and does not wait.
+    ///
+    /// # Errors
+    /// Refused at once; the harness has no descriptor.
+    pub fn start(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
         let fd = socket::connect_start(&target.ip.into(), buffer)
             .map_err(|e| Fault::io(&e, 0).during("connect"))?;
-        let peer = Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0 };
-        if !socket::wait_writable(peer.fd(), Some(target.reply)).map_err(Fault::harness)? {
-            return Err(peer.silent(target.reply).during("connect"));
+        Ok(Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0 })
+    }
+
+    /// Waits until it is connected, at most `time`; says whether it is.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn connected(&self, time: Duration) -> Result<bool, Fault> {
+        if !socket::wait_writable(self.fd(), Some(time)).map_err(Fault::harness)? {
+            return Ok(false);
         }
-        socket::take_error(peer.fd()).map_err(|e| Fault::io(&e, 0).during("connect"))?;
-        Ok(peer)
+        socket::take_error(self.fd()).map_err(|e| Fault::io(&e, 0).during("connect"))?;
+        Ok(true)
     }
 
     /// The socket.
@@ -357,6 +377,12 @@ impl Peer {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         socket::local_address(self.fd()).ok()
+    }
+
+    /// Bytes sent that the subject's kernel has not acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> u64 {
+        socket::unsent(self.fd()).unwrap_or(0)
     }
 
     /// Bytes that have arrived and were not read.

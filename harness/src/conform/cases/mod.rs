@@ -6,27 +6,47 @@ mod fair;
 mod half;
 mod leak;
 mod lifecycle;
+mod order;
 mod process;
+mod queue;
 mod sigpipe;
+mod spawning;
+mod start;
 mod stop;
 mod stream;
+mod wire;
 
 use super::case::Case;
 
 /// Every case, in the order of the numbers: the one registry.
 pub static ALL: &[&Case] = &[
+    &start::READY,
     &lifecycle::BIND_CONFLICT,
     &lifecycle::RESTART_TIMEWAIT,
+    &start::BAD_ADDRESS,
+    &start::CLOSED_STDIO,
     &lifecycle::IDLE_CPU,
     &accept::CONCURRENT,
+    &queue::BURST,
+    &queue::BACKLOG,
     &accept::ABORT_QUEUED,
+    &queue::NONBLOCKING_LISTENER,
     &descriptors::EMFILE_SURVIVE,
     &descriptors::EMFILE_SPIN,
+    &spawning::SPAWN_LIMIT,
     &descriptors::FD_1024,
+    &queue::MANY_IDLE,
     &stream::EXACT,
     &stream::ONE_BYTE,
     &stream::FRAMING,
+    &order::WRITE_WRITE,
     &stream::PARTIAL_WRITE,
+    &order::EINTR,
+    &wire::OOB,
+    &order::CROSSTALK,
+    &order::EDGE_DRAIN,
+    &wire::NAGLE,
+    &wire::DUAL_STACK,
     &half::CLIENT_FIN,
     &half::NO_SPIN,
     &half::RST_READ_SIDE,
@@ -34,6 +54,7 @@ pub static ALL: &[&Case] = &[
     &sigpipe::FIN,
     &sigpipe::RST,
     &sigpipe::DISPOSITION,
+    &start::STDOUT,
     &fair::SLOW_READER,
     &leak::FD,
     &leak::ZOMBIES,

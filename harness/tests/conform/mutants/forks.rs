@@ -15,6 +15,7 @@ pub(super) fn serve(listener: &OwnedFd, _kind: Kind, flaw: Flaw, ready: impl Fn(
             sys::clock::pause(Duration::from_secs(3_600));
         }
     }
+    socket::set_nonblocking(listener.as_fd())?;
     let signals = Signals::new(true)?;
     ready();
     loop {

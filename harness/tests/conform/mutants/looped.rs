@@ -1,10 +1,11 @@
 //! One thread, one epoll set, echo and sized: for flaws that hold up everybody.
 
 use super::Flaw;
+use rustix::event::epoll::{EventData, EventFlags};
 use service::{Kind, Output, Protocol, Service as _, Step, echo, sized};
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::time::Duration;
 use sys::epoll::Epoll;
 use sys::signal::{Received, Signals};
@@ -38,12 +39,25 @@ fn run<P: Protocol>(
 ) -> io::Result<()> {
     let signals = Signals::new(false)?;
     let mut epoll = Epoll::new()?;
-    epoll.add(listener.as_fd(), LISTENER, Interest::READ)?;
+    if flaw != Flaw::BlockingListener {
+        socket::set_nonblocking(listener.as_fd())?;
+    }
+    if flaw == Flaw::OneAcceptAnEdge {
+        let (data, flags) = (EventData::new_u64(LISTENER), EventFlags::IN | EventFlags::ET);
+        rustix::event::epoll::add(&epoll, listener, data, flags)?;
+    } else {
+        epoll.add(listener.as_fd(), LISTENER, Interest::READ)?;
+    }
     epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
     let mut conns: HashMap<u64, Conn<P>> = HashMap::new();
     let (mut next, mut events) = (2, Vec::new());
     ready();
     loop {
+        if flaw == Flaw::EintrIsFatal {
+            let mut ready = Vec::with_capacity(16);
+            rustix::event::epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut ready), None)?;
+        }
+        let mut closed = Vec::new();
         epoll.wait(&mut events, (flaw == Flaw::SpinIdle).then_some(Duration::ZERO))?;
         for event in std::mem::take(&mut events) {
             match event.key {
@@ -54,7 +68,12 @@ fn run<P: Protocol>(
                 }
                 LISTENER => match socket::accept(listener.as_fd(), flaw != Flaw::BlockingWrite) {
                     Accepted::Connection(fd) => {
-                        epoll.add(fd.as_fd(), next, Interest::READ)?;
+                        if flaw == Flaw::OneReadAnEdge {
+                            let flags = EventFlags::IN | EventFlags::RDHUP | EventFlags::ET;
+                            rustix::event::epoll::add(&epoll, &fd, EventData::new_u64(next), flags)?;
+                        } else {
+                            epoll.add(fd.as_fd(), next, Interest::READ)?;
+                        }
                         let (input, out) = (Vec::new(), Output::new());
                         conns.insert(
                             next,
@@ -68,13 +87,19 @@ fn run<P: Protocol>(
                     let Some(conn) = conns.get_mut(&key) else { continue };
                     if conn.turn().is_err() || (conn.closing && conn.out.is_empty()) {
                         epoll.remove(conn.fd.as_fd())?;
+                        closed.push(conn.fd.as_raw_fd());
                         conns.remove(&key);
-                    } else {
+                    } else if flaw != Flaw::OneReadAnEdge {
                         let wanted =
                             Interest { read: !conn.over && !conn.out.is_full(), write: !conn.out.is_empty() };
                         epoll.modify(conn.fd.as_fd(), key, wanted)?;
                     }
                 }
+            }
+        }
+        if flaw == Flaw::ClosesTwice {
+            for number in closed {
+                let _ = socket::shutdown_number(number, socket::Side::Both);
             }
         }
     }
