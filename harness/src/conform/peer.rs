@@ -323,25 +323,42 @@ impl Peer {
     /// # Errors
     /// Of the harness only.
     pub fn drain(&mut self, time: Duration) -> Result<(End, u64), Fault> {
+        let mut dropped = 0;
+        let end = self.until_end(time, |bytes| dropped += bytes.len() as u64)?;
+        Ok((end, dropped))
+    }
+
+    /// As [`Self::drain`], with what it sends; no more than 1 MiB of it.
+    ///
+    /// # Errors
+    /// Of the harness only.
+    pub fn rest(&mut self, time: Duration) -> Result<(End, Vec<u8>), Fault> {
+        let mut all = Vec::new();
+        let end = self.until_end(time, |bytes| {
+            let room = (1_usize << 20).saturating_sub(all.len());
+            all.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        })?;
+        Ok((end, all))
+    }
+
+    fn until_end(&mut self, time: Duration, mut take: impl FnMut(&[u8])) -> Result<End, Fault> {
         let end = Instant::now() + time;
         let mut buffer = [0; 65_536];
-        let mut dropped = self.unused.len() as u64;
+        take(&self.unused);
         self.unused.clear();
         loop {
             match socket::recv_now(self.fd(), &mut buffer) {
-                Ok(0) => return Ok((End::Closed, dropped)),
-                Ok(n) => dropped += n as u64,
+                Ok(0) => return Ok(End::Closed),
+                Ok(n) => take(&buffer[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = end.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return Ok((End::Open, dropped));
+                        return Ok(End::Open);
                     }
                     socket::wait_readable(&[self.fd()], Some(left)).map_err(Fault::harness)?;
                 }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Ok((End::Reset, dropped));
-                }
-                Err(error) => return Err(Fault::io(&error, dropped)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(End::Reset),
+                Err(error) => return Err(Fault::io(&error, self.received)),
             }
         }
     }

@@ -67,6 +67,10 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("one-read-an-edge", "stream/edge-drain", Kind::Sized, "queued before the server looked"),
     ("two-small-writes", "stream/nagle", Kind::Sized, "two small answers"),
     ("two-small-writes", "stream/nagle", Kind::Http, "two small answers"),
+    ("keeps-after-fin", "half/server-closes", Kind::Echo, "CLOSE_WAIT"),
+    ("reset-is-fatal", "abort/storm", Kind::Echo, "exited with status 1"),
+    ("write-error-is-fatal", "abort/storm", Kind::Sized, "exited with status 1"),
+    ("no-linger", "abort/close-unread", Kind::Http, "then RST"),
     ("waits-for-all", "stop/idle-keepalive", Kind::Echo, "still running"),
 ];
 
@@ -74,6 +78,8 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
 const SAYS: &[(&str, &str, Kind, &str)] = &[
     ("sound", "stream/dual-stack", Kind::Echo, "127.0.0.1: served, [::1]: served"),
     ("v6-only", "stream/dual-stack", Kind::Echo, "127.0.0.1: connect: connection refused, [::1]: served"),
+    ("sound", "abort/half-open", Kind::Echo, "never"),
+    ("keepalive", "abort/half-open", Kind::Echo, "SO_KEEPALIVE, the first probe after 7200 s"),
     ("sound", "sigpipe/disposition", Kind::Echo, "is ignored"),
     ("sigpipe-dies", "sigpipe/disposition", Kind::Echo, "default action"),
 ];

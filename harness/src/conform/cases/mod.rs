@@ -13,6 +13,7 @@ mod sigpipe;
 mod spawning;
 mod start;
 mod stop;
+mod storm;
 mod stream;
 mod wire;
 
@@ -48,9 +49,13 @@ pub static ALL: &[&Case] = &[
     &wire::NAGLE,
     &wire::DUAL_STACK,
     &half::CLIENT_FIN,
+    &storm::SERVER_CLOSES,
     &half::NO_SPIN,
     &half::RST_READ_SIDE,
     &half::RST_MID_WRITE,
+    &storm::STORM,
+    &storm::CLOSE_UNREAD,
+    &storm::HALF_OPEN,
     &sigpipe::FIN,
     &sigpipe::RST,
     &sigpipe::DISPOSITION,

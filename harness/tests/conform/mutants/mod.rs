@@ -101,6 +101,10 @@ pub(crate) enum Flaw {
     TwoSmallWrites,
     /// Listens on [::] for IPv6 alone.
     V6Only,
+    /// Closes on a request that it refuses, with the rest of it unread.
+    NoLinger,
+    /// Nothing; but its connections have SO_KEEPALIVE.
+    KeepAlive,
     /// Waits for every client to leave before it ends.
     WaitsForAll,
 }
@@ -150,6 +154,8 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("one-read-an-edge", Flaw::OneReadAnEdge),
     ("two-small-writes", Flaw::TwoSmallWrites),
     ("v6-only", Flaw::V6Only),
+    ("no-linger", Flaw::NoLinger),
+    ("keepalive", Flaw::KeepAlive),
     ("waits-for-all", Flaw::WaitsForAll),
 ];
 

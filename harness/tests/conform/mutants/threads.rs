@@ -132,14 +132,25 @@ struct Conn<P> {
     closing: bool,
     /// Input is left because the output was full.
     more: bool,
+    /// Close only when the peer has: it may still send, and RST would take the answer from it.
+    linger: bool,
     sending: bool,
     flaw: Flaw,
 }
 
 fn drive(stream: TcpStream, protocol: impl Protocol, flaw: Flaw) {
     let (input, out) = (Vec::new(), Output::new());
-    let mut conn =
-        Conn { protocol, input, out, over: false, closing: false, more: false, sending: false, flaw };
+    let mut conn = Conn {
+        protocol,
+        input,
+        out,
+        over: false,
+        closing: false,
+        more: false,
+        linger: false,
+        sending: false,
+        flaw,
+    };
     let result = conn.run(&stream);
     conn.mark(false);
     match result {
@@ -149,9 +160,26 @@ fn drive(stream: TcpStream, protocol: impl Protocol, flaw: Flaw) {
     }
 }
 
+/// Sends FIN and drops what still comes, for a while.
+fn linger(stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let end = Instant::now() + Duration::from_secs(2);
+    let mut buffer = [0; 16_384];
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        socket::wait_readable(&[stream.as_fd()], Some(left))?;
+        match socket::recv(stream.as_fd(), &mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl<P: Protocol> Conn<P> {
     fn run(&mut self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
+        rustix::net::sockopt::set_socket_keepalive(stream, self.flaw == Flaw::KeepAlive)?;
         stream.set_nodelay(self.flaw != Flaw::TwoSmallWrites)?;
         let file = File::from(stream.as_fd().try_clone_to_owned()?);
         let mut epoll = Epoll::new()?;
@@ -167,7 +195,7 @@ impl<P: Protocol> Conn<P> {
                 continue;
             }
             if self.closing && self.out.is_empty() {
-                return Ok(());
+                return if self.linger { linger(stream) } else { Ok(()) };
             }
             let was_over = self.over;
             let got = if self.wants_input() { self.read(stream)? } else { 0 };
@@ -209,6 +237,7 @@ impl<P: Protocol> Conn<P> {
             step = self.protocol.on_work_done(&mut self.out);
         }
         self.closing |= matches!(step, Step::Close | Step::Linger | Step::Abort);
+        self.linger |= step == Step::Linger && self.flaw != Flaw::NoLinger;
     }
 
     fn think(&mut self) {
