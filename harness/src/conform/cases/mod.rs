@@ -6,9 +6,12 @@ mod fair;
 mod half;
 mod leak;
 mod lifecycle;
+mod load;
 mod order;
+mod pressure;
 mod process;
 mod queue;
+mod resources;
 mod sigpipe;
 mod spawning;
 mod start;
@@ -61,8 +64,20 @@ pub static ALL: &[&Case] = &[
     &sigpipe::DISPOSITION,
     &start::STDOUT,
     &fair::SLOW_READER,
+    &load::SLOW_WRITER,
+    &load::GREEDY,
+    &load::NEW_UNDER_LOAD,
+    &pressure::MEMORY,
+    &pressure::RESUME,
+    &pressure::QUEUE_TURN,
+    &pressure::TIMEOUTS,
     &leak::FD,
+    &resources::RSS_THREADS,
     &leak::ZOMBIES,
+    &resources::EPOLL_SET,
+    &resources::CLOEXEC,
+    &resources::CONNFD_CLOSED,
+    &resources::CHURN_PORTS,
     &process::TREE_CLEAN,
     &process::GARBAGE,
     &stop::TERM,

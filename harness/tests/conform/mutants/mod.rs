@@ -105,6 +105,24 @@ pub(crate) enum Flaw {
     NoLinger,
     /// Nothing; but its connections have SO_KEEPALIVE.
     KeepAlive,
+    /// An event loop that waits for the rest of a request.
+    ReadsWhole,
+    /// An event loop that serves a connection until it has been quiet for 50 ms.
+    UntilIdle,
+    /// Reads on, whatever is still to be sent.
+    UnboundedBuffer,
+    /// Nothing; but it closes connections that are silent for 300 ms.
+    IdleOut,
+    /// The thread of a connection never ends.
+    KeepsThreads,
+    /// Forgets 8 KiB of each connection.
+    LeaksMemory,
+    /// An event loop that forgets connections and does not remove them.
+    LeaksRegistration,
+    /// Its listener survives exec.
+    InheritsDescriptors,
+    /// Its parent keeps a copy of each connection.
+    ParentKeeps,
     /// Waits for every client to leave before it ends.
     WaitsForAll,
 }
@@ -156,6 +174,15 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("v6-only", Flaw::V6Only),
     ("no-linger", Flaw::NoLinger),
     ("keepalive", Flaw::KeepAlive),
+    ("reads-whole", Flaw::ReadsWhole),
+    ("until-idle", Flaw::UntilIdle),
+    ("unbounded-buffer", Flaw::UnboundedBuffer),
+    ("idle-out", Flaw::IdleOut),
+    ("keeps-threads", Flaw::KeepsThreads),
+    ("leaks-memory", Flaw::LeaksMemory),
+    ("leaks-registration", Flaw::LeaksRegistration),
+    ("inherits-descriptors", Flaw::InheritsDescriptors),
+    ("parent-keeps", Flaw::ParentKeeps),
     ("waits-for-all", Flaw::WaitsForAll),
 ];
 
@@ -192,7 +219,7 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
         return threads::serve(listener, kind, flaw, || {});
     }
     match flaw {
-        Flaw::SoundFork | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
+        Flaw::SoundFork | Flaw::ParentKeeps | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
             forks::serve(&listener, kind, flaw, ready)
         }
         Flaw::SoundLoop
@@ -202,6 +229,9 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
         | Flaw::EintrIsFatal
         | Flaw::ClosesTwice
         | Flaw::OneReadAnEdge
+        | Flaw::ReadsWhole
+        | Flaw::UntilIdle
+        | Flaw::LeaksRegistration
         | Flaw::BlockingListener => looped::serve(&listener, kind, flaw, ready),
         _ => threads::serve(listener, kind, flaw, ready),
     }
@@ -219,6 +249,9 @@ fn listen(ip: SocketAddr, flaw: Flaw) -> io::Result<(OwnedFd, SocketAddr)> {
         Flaw::SaysReadyFirst => {}
         Flaw::SmallBacklog => socket.listen(4)?,
         _ => socket.listen(256)?,
+    }
+    if flaw == Flaw::InheritsDescriptors {
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty())?;
     }
     let bound = socket.local_addr()?.as_socket().unwrap_or(ip);
     Ok((socket.into(), bound))

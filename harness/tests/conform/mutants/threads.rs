@@ -72,6 +72,12 @@ fn begin(stream: TcpStream, kind: Kind, flaw: Flaw) {
     OPEN.fetch_add(1, SeqCst);
     let run = move || {
         connection(stream, kind, flaw);
+        if flaw == Flaw::LeaksMemory {
+            std::mem::forget(vec![1_u8; 8_192]);
+        }
+        if flaw == Flaw::KeepsThreads {
+            sys::clock::pause(Duration::from_secs(3_600));
+        }
         OPEN.fetch_sub(1, SeqCst);
     };
     let made = std::thread::Builder::new().spawn(run);
@@ -211,11 +217,17 @@ impl<P: Protocol> Conn<P> {
                 interest = wanted;
                 epoll.modify(stream.as_fd(), 0, interest)?;
             }
-            epoll.wait(&mut events, None)?;
+            epoll.wait(&mut events, (self.flaw == Flaw::IdleOut).then_some(Duration::from_millis(300)))?;
+            if self.flaw == Flaw::IdleOut && events.is_empty() {
+                return Ok(());
+            }
         }
     }
 
     fn wants_input(&self) -> bool {
+        if self.flaw == Flaw::UnboundedBuffer {
+            return !self.over;
+        }
         let eager = matches!(self.flaw, Flaw::DropOnFin | Flaw::SpinOnHalfClose);
         !self.over && (!self.out.is_full() || eager) && self.input.len() < (16 << 20)
     }
@@ -242,7 +254,7 @@ impl<P: Protocol> Conn<P> {
 
     fn think(&mut self) {
         loop {
-            self.more = !self.closing && self.out.is_full();
+            self.more = !self.closing && self.out.is_full() && self.flaw != Flaw::UnboundedBuffer;
             if self.closing || self.more {
                 break;
             }
