@@ -1,5 +1,5 @@
-//! Processor time of a whole process tree, ended children included, by a control group of its own (cgroups(7)).
-//! Not here: limits. Where no group can be made (no right, no cgroup file system) the caller falls back to /proc.
+//! Processor time of a whole process tree, ended children included, by a control group of its own (cgroups(7)), and a ceiling on its
+//! number of processes and threads. Not here: what is done where no group can be made (no right, no cgroup file system).
 
 use std::fs;
 use std::io;
@@ -28,13 +28,9 @@ impl Group {
     /// Makes a group beside the one that this process is in; `None` where that is not possible.
     #[must_use]
     pub fn make() -> Option<Self> {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        places().into_iter().find_map(|(parent, meter)| {
-            remove_stale(&parent);
-            let folder = parent.join(&name);
-            fs::create_dir(&folder).ok()?;
-            let group = Self { folder, meter };
+        places("cpuacct").into_iter().find_map(|(parent, unified)| {
+            let folder = make_folder(&parent)?;
+            let group = Self { folder, meter: if unified { Meter::Unified } else { Meter::Accounting } };
             group.cpu_ns().ok().map(|_| group)
         })
     }
@@ -73,8 +69,63 @@ impl Drop for Group {
     }
 }
 
-/// Where groups could be made, best first.
-fn places() -> Vec<(PathBuf, Meter)> {
+/// A tree of processes that cannot have one process or thread more than it has (pids.max), until this is dropped.
+#[derive(Debug)]
+pub struct Ceiling {
+    folder: PathBuf,
+    parent: PathBuf,
+}
+
+impl Ceiling {
+    /// Puts it over the processes `pids`; `None` where no such group can be made.
+    #[must_use]
+    pub fn over(pids: &[i32]) -> Option<Self> {
+        places("pids").into_iter().find_map(|(parent, _)| {
+            let folder = make_folder(&parent)?;
+            let ceiling = Self { folder, parent };
+            for pid in pids {
+                fs::write(ceiling.folder.join("cgroup.procs"), pid.to_string()).ok()?;
+            }
+            let now = fs::read_to_string(ceiling.folder.join("pids.current")).ok()?;
+            fs::write(ceiling.folder.join("pids.max"), now.trim()).ok()?;
+            Some(ceiling)
+        })
+    }
+
+    /// How often a process or thread could not be made.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        let text = fs::read_to_string(self.folder.join("pids.events")).unwrap_or_default();
+        text.lines()
+            .find_map(|line| line.strip_prefix("max "))
+            .and_then(|n| n.trim().parse().ok())
+            .unwrap_or(0)
+    }
+}
+
+impl Drop for Ceiling {
+    fn drop(&mut self) {
+        let _ = fs::write(self.folder.join("pids.max"), "max");
+        let members = fs::read_to_string(self.folder.join("cgroup.procs")).unwrap_or_default();
+        for pid in members.lines() {
+            let _ = fs::write(self.parent.join("cgroup.procs"), pid);
+        }
+        let _ = fs::remove_dir(&self.folder);
+    }
+}
+
+/// Makes the folder of a group of its own below `parent`.
+fn make_folder(parent: &Path) -> Option<PathBuf> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{PREFIX}{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
+    remove_stale(parent);
+    let folder = parent.join(&name);
+    fs::create_dir(&folder).ok()?;
+    Some(folder)
+}
+
+/// Where groups with `controller` could be made, best first, and whether the hierarchy is the unified one (v2).
+fn places(controller: &str) -> Vec<(PathBuf, bool)> {
     let (Ok(mounts), Ok(own)) =
         (fs::read_to_string("/proc/self/mounts"), fs::read_to_string("/proc/self/cgroup"))
     else {
@@ -85,9 +136,9 @@ fn places() -> Vec<(PathBuf, Meter)> {
         let words: Vec<&str> = mount.split(' ').collect();
         let [_, point, kind, options, ..] = words[..] else { continue };
         let has = |option: &str| options.split(',').any(|o| o == option);
-        let (meter, wanted) = match kind {
-            "cgroup2" => (Meter::Unified, ""),
-            "cgroup" if has("cpuacct") => (Meter::Accounting, "cpuacct"),
+        let (unified, wanted) = match kind {
+            "cgroup2" => (true, ""),
+            "cgroup" if has(controller) => (false, controller),
             _ => continue,
         };
         let path = own.lines().find_map(|line| {
@@ -96,10 +147,10 @@ fn places() -> Vec<(PathBuf, Meter)> {
             controllers.split(',').any(|c| c == wanted).then(|| parts.next())?
         });
         if let Some(path) = path {
-            places.push((Path::new(point).join(path.trim_start_matches('/')), meter));
+            places.push((Path::new(point).join(path.trim_start_matches('/')), unified));
         }
     }
-    places.sort_by_key(|(_, meter)| matches!(meter, Meter::Accounting));
+    places.sort_by_key(|(_, unified)| !unified);
     places
 }
 

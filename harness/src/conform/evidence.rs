@@ -61,15 +61,55 @@ pub fn queued(ip: SocketAddr, pid: Option<i32>) -> u64 {
 /// True when descriptor table of `pid` holds the listening socket of `ip`.
 #[must_use]
 pub fn holds_listener(pid: i32, ip: SocketAddr) -> bool {
+    !listeners(pid, ip).is_empty()
+}
+
+/// The numbers under which the descriptor table of `pid` holds the listening socket of `ip`.
+#[must_use]
+pub fn listeners(pid: i32, ip: SocketAddr) -> Vec<i32> {
     let inodes: Vec<u64> =
         rows_of(ip, Some(pid)).iter().filter(|row| row.listens_on(ip)).map(|row| row.inode).collect();
-    descriptors(pid).iter().any(|fd| {
-        let link = fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default();
-        let link = link.to_string_lossy();
-        link.strip_prefix("socket:[")
-            .and_then(|rest| rest.strip_suffix(']')?.parse().ok())
-            .is_some_and(|inode: u64| inodes.contains(&inode))
-    })
+    let held = |fd: &i32| socket_inode(&link(pid, *fd)).is_some_and(|inode| inodes.contains(&inode));
+    descriptors(pid).into_iter().filter(held).collect()
+}
+
+/// What descriptor `fd` of `pid` is: a path, `socket:[INODE]`, `anon_inode:[eventpoll]` …
+#[must_use]
+pub fn link(pid: i32, fd: i32) -> String {
+    fs::read_link(format!("/proc/{pid}/fd/{fd}")).unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The inode in the link of a socket.
+#[must_use]
+pub fn socket_inode(link: &str) -> Option<u64> {
+    link.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// The flags of descriptor `fd` of `pid`, as open(2) has them (/proc/PID/fdinfo).
+#[must_use]
+pub fn flags(pid: i32, fd: i32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/fdinfo/{fd}")).ok()?;
+    let octal = text.lines().find_map(|line| line.strip_prefix("flags:"))?;
+    u32::from_str_radix(octal.trim(), 8).ok()
+}
+
+/// Thread ids of a process.
+#[must_use]
+pub fn threads(pid: i32) -> Vec<i32> {
+    let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { return Vec::new() };
+    tasks.flatten().filter_map(|t| t.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Memory that a tree holds and nobody shares with it, in bytes: RSS less shared pages (/proc/PID/statm, pages of 4 KiB).
+#[must_use]
+pub fn own_memory(tree: &[Identity]) -> u64 {
+    let of = |id: &Identity| {
+        let text = fs::read_to_string(format!("/proc/{}/statm", id.pid)).unwrap_or_default();
+        let mut words = text.split_ascii_whitespace().skip(1).map(|w| w.parse::<u64>().unwrap_or(0));
+        let (resident, shared) = (words.next().unwrap_or(0), words.next().unwrap_or(0));
+        resident.saturating_sub(shared) * 4_096
+    };
+    tree.iter().map(of).sum()
 }
 
 /// Time that each thread of a tree has run, and has waited to run, in nanoseconds (/proc/PID/task/TID/schedstat).
@@ -77,8 +117,7 @@ pub fn holds_listener(pid: i32, ip: SocketAddr) -> bool {
 pub fn restless(tree: &[Identity]) -> HashMap<(i32, i32), (u64, u64)> {
     let mut all = HashMap::new();
     for id in tree {
-        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", id.pid)) else { continue };
-        for tid in tasks.flatten().filter_map(|t| t.file_name().to_str()?.parse::<i32>().ok()) {
+        for tid in threads(id.pid) {
             let Ok(text) = fs::read_to_string(format!("/proc/{}/task/{tid}/schedstat", id.pid)) else {
                 continue;
             };

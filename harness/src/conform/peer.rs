@@ -70,19 +70,35 @@ impl Peer {
     /// # Errors
     /// Refused, silent, reset.
     pub fn connect_with(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
-        let line = target.wire.connect();
-        let failed = |e: &io::Error| {
-            target.wire.add(line, Act::Error(format!("connect: {e}")));
-            Fault::io(e, 0).during("connect")
-        };
-        let fd = socket::connect_start(&target.ip.into(), buffer).map_err(|e| failed(&e))?;
-        let peer =
-            Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0, line };
-        if !socket::wait_writable(peer.fd(), Some(target.reply)).map_err(Fault::harness)? {
-            return Err(peer.silent(target.reply).during("connect"));
+        let peer = Self::start(target, number, buffer)?;
+        if peer.connected(target.reply)? {
+            Ok(peer)
+        } else {
+            Err(peer.silent(target.reply).during("connect"))
         }
-        socket::take_error(peer.fd()).map_err(|e| failed(&e))?;
-        Ok(peer)
+    }
+
+    /// Begins to connect, and does not wait.
+    ///
+    /// # Errors
+    /// Refused at once; the harness has no descriptor.
+    pub fn start(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
+        let line = target.wire.connect();
+        let fd =
+            socket::connect_start(&target.ip.into(), buffer).map_err(|e| unconnected(target, line, &e))?;
+        Ok(Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0, line })
+    }
+
+    /// Waits until it is connected, at most `time`; says whether it is.
+    ///
+    /// # Errors
+    /// Refused.
+    pub fn connected(&self, time: Duration) -> Result<bool, Fault> {
+        if !socket::wait_writable(self.fd(), Some(time)).map_err(Fault::harness)? {
+            return Ok(false);
+        }
+        socket::take_error(self.fd()).map_err(|e| unconnected(&self.target, self.line, &e))?;
+        Ok(true)
     }
 
     /// The socket.
@@ -313,25 +329,42 @@ impl Peer {
     /// # Errors
     /// Of the harness only.
     pub fn drain(&mut self, time: Duration) -> Result<(End, u64), Fault> {
+        let mut dropped = 0;
+        let end = self.until_end(time, |bytes| dropped += bytes.len() as u64)?;
+        Ok((end, dropped))
+    }
+
+    /// As [`Self::drain`], with what it sends; no more than 1 MiB of it.
+    ///
+    /// # Errors
+    /// Of the harness only.
+    pub fn rest(&mut self, time: Duration) -> Result<(End, Vec<u8>), Fault> {
+        let mut all = Vec::new();
+        let end = self.until_end(time, |bytes| {
+            let room = (1_usize << 20).saturating_sub(all.len());
+            all.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        })?;
+        Ok((end, all))
+    }
+
+    fn until_end(&mut self, time: Duration, mut take: impl FnMut(&[u8])) -> Result<End, Fault> {
         let end = Instant::now() + time;
         let mut buffer = [0; 65_536];
-        let mut dropped = self.unused.len() as u64;
+        take(&self.unused);
         self.unused.clear();
         loop {
             match self.take(&mut buffer) {
-                Ok(0) => return Ok((End::Closed, dropped)),
-                Ok(n) => dropped += n as u64,
+                Ok(0) => return Ok(End::Closed),
+                Ok(n) => take(&buffer[..n]),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let left = end.saturating_duration_since(Instant::now());
                     if left.is_zero() {
-                        return Ok((End::Open, dropped));
+                        return Ok(End::Open);
                     }
                     socket::wait_readable(&[self.fd()], Some(left)).map_err(Fault::harness)?;
                 }
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    return Ok((End::Reset, dropped));
-                }
-                Err(error) => return Err(Fault::io(&error, dropped)),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(End::Reset),
+                Err(error) => return Err(Fault::io(&error, self.received)),
             }
         }
     }
@@ -367,6 +400,12 @@ impl Peer {
     #[must_use]
     pub fn address(&self) -> Option<SocketAddr> {
         socket::local_address(self.fd()).ok()
+    }
+
+    /// Bytes sent that the subject's kernel has not acknowledged.
+    #[must_use]
+    pub fn unacknowledged(&self) -> u64 {
+        socket::unsent(self.fd()).unwrap_or(0)
     }
 
     /// Bytes that have arrived and were not read.
@@ -408,6 +447,12 @@ impl Peer {
             self.target.wire.add(self.line, Act::Error(format!("{call}: {error}")));
         }
     }
+}
+
+/// A connect that failed, written down.
+fn unconnected(target: &Target, line: u64, error: &io::Error) -> Fault {
+    target.wire.add(line, Act::Error(format!("connect: {error}")));
+    Fault::io(error, 0).during("connect")
 }
 
 impl Drop for Peer {

@@ -308,20 +308,7 @@ mod tests {
     use super::*;
 
     fn case(level: Level) -> Case {
-        Case {
-            id: "x/y",
-            number: "0.0",
-            level,
-            needs: Need::Address,
-            services: super::super::case::ANY,
-            sizes: false,
-            lasting: false,
-            timing: false,
-            quick: false,
-            requirement: "r",
-            acceptable: "a",
-            probe: |_| Ok(Outcome::Holds(String::new())),
-        }
+        Case { id: "x/y", number: "0.0", level, ..super::super::case::BASE }
     }
 
     fn verdict(level: Level, outcome: Outcome, aftermath: Aftermath, strict: bool) -> CaseVerdict {

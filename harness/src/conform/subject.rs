@@ -2,7 +2,7 @@
 
 use super::evidence;
 use super::facts::Facts;
-use super::fault::Fault;
+use super::fault::{Fault, What};
 use super::target::Target;
 use super::wire::Wire;
 use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
@@ -221,15 +221,23 @@ impl Subject {
     ) -> Result<Option<Child>, Fault> {
         match &self.origin {
             Origin::Address { .. } => Ok(None),
+            Origin::Ours { program, args } if begin.close_stdio => {
+                // Its ready line has nowhere to go: it is started as a foreign one.
+                let ip = at.map_or_else(|| free_port(([127, 0, 0, 1], 0).into()), Ok)?;
+                let words = self.words(args, &format!("tcp://{ip}"));
+                let command = ForeignCommand {
+                    guard: program.clone(),
+                    argv: std::iter::once(program.clone().into_os_string()).chain(words).collect(),
+                    url: format!("tcp://{ip}").parse().map_err(Fault::harness)?,
+                    begin: begin.clone(),
+                    ready_within: within,
+                    second: false,
+                };
+                Ok(Some(Child::foreign(&command)?))
+            }
             Origin::Ours { program, args } => {
                 let listen = at.map_or_else(|| "tcp://127.0.0.1:0".to_owned(), |ip| format!("tcp://{ip}"));
-                let mut command = ServerCommand::new(program, args.clone());
-                command.args.extend([
-                    "--listen".into(),
-                    listen.into(),
-                    "--service".into(),
-                    self.kind.name().into(),
-                ]);
+                let mut command = ServerCommand::new(program, self.words(args, &listen));
                 command.begin = begin.clone();
                 command.ready_within = within;
                 Ok(Some(Child::server(&command)?))
@@ -261,6 +269,45 @@ impl Subject {
         }
     }
 
+    /// The words of one of our servers behind its program: `args`, then where it listens and what it says.
+    fn words(&self, args: &[OsString], listen: &str) -> Vec<OsString> {
+        let own = ["--listen", listen, "--service", self.kind.name()];
+        args.iter().cloned().chain(own.into_iter().map(OsString::from)).collect()
+    }
+
+    /// Starts a process with an address at which it cannot listen: `listen` for ours, `port` for a foreign command; `None` where its
+    /// words do not name the port.
+    ///
+    /// # Errors
+    /// It did not become ready, as is to be hoped.
+    pub fn mislead(&self, listen: &str, port: &str, within: Duration) -> Result<Option<Child>, Fault> {
+        match &self.origin {
+            Origin::Address { .. } => Ok(None),
+            Origin::Ours { program, args } => {
+                let mut command = ServerCommand::new(program, self.words(args, listen));
+                command.ready_within = within;
+                Ok(Some(Child::server(&command)?))
+            }
+            Origin::Foreign { guard, argv, url } => {
+                if !argv.iter().any(|word| word.to_string_lossy().contains("{port}")) {
+                    return Ok(None);
+                }
+                let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", port));
+                let nowhere =
+                    url.ip().ok_or_else(|| Fault::harness("only TCP subjects can be tested yet"))?;
+                let command = ForeignCommand {
+                    guard: guard.clone(),
+                    argv: argv.iter().map(fill).collect(),
+                    url: url.at(free_port(std::net::SocketAddr::new(nowhere.ip(), 0))?),
+                    begin: Begin::default(),
+                    ready_within: within,
+                    second: false,
+                };
+                Ok(Some(Child::foreign(&command)?))
+            }
+        }
+    }
+
     /// Ends it, if the harness started it.
     pub fn forget(&mut self) {
         self.running = None;
@@ -280,7 +327,16 @@ impl Subject {
         if running.baseline.is_some() {
             return Ok(());
         }
-        running.target.canary(0).map_err(|f| f.during("first exchange"))?;
+        // One that said it was ready and was not is case 1.1's matter, and no other's.
+        let target = &running.target;
+        let mut first = target.canary(0);
+        evidence::settle(settle, || {
+            if matches!(&first, Err(Fault { what: What::Refused, .. })) {
+                first = target.canary(0);
+            }
+            !matches!(&first, Err(Fault { what: What::Refused, .. }))
+        });
+        first.map_err(|f| f.during("first exchange"))?;
         let Some(id) = running.id else { return Ok(()) };
         let look = || Baseline {
             tree: running.tree(),

@@ -181,6 +181,21 @@ impl Child {
         self.process.kill();
     }
 
+    /// Stops reading what it writes: from the write after the next on its streams are broken pipes (conformance case 5.5).
+    pub fn hang_up(&self) {
+        if self.guard.is_none() {
+            self.process.out.hang_up();
+        }
+        self.process.err.hang_up();
+    }
+
+    /// True when it has found, or will find at its next write, one of its streams broken.
+    #[must_use]
+    pub fn hung_up(&self) -> bool {
+        let broken = |log: &log::Log| log.closed(Duration::ZERO);
+        broken(&self.process.err) || (self.guard.is_none() && broken(&self.process.out))
+    }
+
     /// The last lines that it wrote to standard error (of a foreign command: to standard output too).
     #[must_use]
     pub fn stderr_tail(&self) -> String {

@@ -134,6 +134,9 @@ fn guard_args(command: &ForeignCommand) -> Vec<OsString> {
     if let Some(below) = command.begin.occupy_below {
         args.extend(["--occupy-below".into(), below.to_string().into()]);
     }
+    if command.begin.close_stdio {
+        args.push("--close-stdio".into());
+    }
     for cpu in &command.begin.cpus {
         args.extend(["--cpu".into(), cpu.to_string().into()]);
     }

@@ -29,6 +29,9 @@ pub struct Args {
     /// Descriptors below this one are occupied in the command.
     #[arg(long)]
     occupy_below: Option<i32>,
+    /// The command has no standard streams.
+    #[arg(long)]
+    close_stdio: bool,
     /// Processors of the command.
     #[arg(long = "cpu")]
     cpus: Vec<usize>,
@@ -94,6 +97,7 @@ fn start(args: &Args) -> io::Result<i32> {
         cpus: args.cpus.clone(),
         descriptors: args.descriptors,
         occupy_below: args.occupy_below,
+        close_stdio: args.close_stdio,
         ..Begin::default()
     };
     sys::spawn::prepare(&mut command, &begin);

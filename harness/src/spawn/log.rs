@@ -26,6 +26,8 @@ struct State {
     bytes: VecDeque<u8>,
     total: u64,
     closed: bool,
+    /// Nothing more is read: the next bytes are the last, and then the writer's pipe is broken.
+    hang_up: bool,
     /// The unfinished line, while the ready line is still awaited.
     line: Option<Vec<u8>>,
     ready: Option<(String, Instant)>,
@@ -49,12 +51,20 @@ impl Log {
         let mut buffer = [0; 8192];
         loop {
             match stream.read(&mut buffer) {
-                Ok(n) if n > 0 => self.lock().take(&buffer[..n], keep),
+                Ok(n) if n > 0 => {
+                    let mut state = self.lock();
+                    state.take(&buffer[..n], keep);
+                    if state.hang_up {
+                        break;
+                    }
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 _ => break,
             }
             self.0.changed.notify_all();
         }
+        // First the pipe, so that whoever learns of it finds it broken.
+        drop(stream);
         self.lock().closed = true;
         self.0.changed.notify_all();
     }
@@ -100,6 +110,11 @@ impl Log {
     /// Waits until the stream has ended, at most `time`; says whether it has.
     pub(super) fn closed(&self, time: Duration) -> bool {
         self.wait(time, |s| s.closed.then_some(())).is_some()
+    }
+
+    /// Reads no more: the writer finds its pipe broken once it has written again.
+    pub(super) fn hang_up(&self) {
+        self.lock().hang_up = true;
     }
 
     /// Bytes that have come, those no longer kept included.

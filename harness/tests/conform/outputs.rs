@@ -223,9 +223,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("faults::prints_without_end", || {
             shell("yes & yes >&2 & exec {mutant}", "stream/exact", 0, "1 OK")
         }),
-        Test::new("faults::ignores_sigterm", || {
-            shell("trap : TERM; {mutant}; :", "stop/term", 1, "FAILED")
-        }),
+        Test::new("faults::ignores_sigterm", || shell("trap : TERM; {mutant}; :", "stop/term", 1, "FAILED")),
         Test::new("faults::forks_away", || shell("setsid {mutant} & sleep 0.2", "stream/exact", 0, "1 OK")),
         Test::new("faults::closes_its_streams", || {
             shell("exec >&- 2>&- <&-; exec {mutant}", "stream/exact", 0, "1 OK")

@@ -187,15 +187,58 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// EPERM, ESRCH; EINVAL above its hard limit.
 pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<u64> {
     let target = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-    let old = limits_of(pid)?;
+    let old = limits_of(pid, "Max open files")?;
     let new = Rlimit { current: Some(soft), maximum: old.1 };
     Ok(rustix::process::prlimit(Some(target), Resource::Nofile, new)?.current.unwrap_or(u64::MAX))
 }
 
-fn limits_of(pid: i32) -> io::Result<(u64, Option<u64>)> {
+/// Sets the soft limit on the processes and threads of its user for a running process (RLIMIT_NPROC); returns the old one. It does
+/// not bind the superuser.
+///
+/// # Errors
+/// EPERM, ESRCH.
+pub fn limit_processes(pid: i32, soft: u64) -> io::Result<u64> {
+    let target = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let old = limits_of(pid, "Max processes")?;
+    let new = Rlimit { current: Some(soft), maximum: old.1 };
+    Ok(rustix::process::prlimit(Some(target), Resource::Nproc, new)?.current.unwrap_or(u64::MAX))
+}
+
+/// What a thread waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parked {
+    /// accept(2) or accept4(2).
+    Accept,
+    /// select(2), poll(2), epoll_wait(2) or one of their kin.
+    Readiness,
+    /// Another call, or none.
+    Elsewhere,
+}
+
+/// What thread `thread` of process `pid` waits in (/proc/PID/task/TID/syscall); `None` where that cannot be read.
+#[must_use]
+pub fn parked(pid: i32, thread: i32) -> Option<Parked> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{thread}/syscall")).ok()?;
+    let Ok(number) = text.split_ascii_whitespace().next()?.parse::<libc::c_long>() else {
+        return Some(Parked::Elsewhere);
+    };
+    #[cfg(target_arch = "x86_64")]
+    let old = [libc::SYS_poll, libc::SYS_select, libc::SYS_epoll_wait];
+    // The younger architectures have only the calls with a signal mask.
+    #[cfg(not(target_arch = "x86_64"))]
+    let old: [libc::c_long; 0] = [];
+    let masked = [libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_pwait, libc::SYS_epoll_pwait2];
+    Some(match number {
+        libc::SYS_accept | libc::SYS_accept4 => Parked::Accept,
+        other if old.contains(&other) || masked.contains(&other) => Parked::Readiness,
+        _ => Parked::Elsewhere,
+    })
+}
+
+fn limits_of(pid: i32, name: &str) -> io::Result<(u64, Option<u64>)> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
-    let line = text.lines().find(|l| l.starts_with("Max open files")).unwrap_or_default();
-    let mut words = line["Max open files".len().min(line.len())..].split_whitespace();
+    let line = text.lines().find(|l| l.starts_with(name)).unwrap_or_default();
+    let mut words = line[name.len().min(line.len())..].split_whitespace();
     let soft = words.next().and_then(|w| w.parse().ok()).unwrap_or(u64::MAX);
     Ok((soft, words.next().and_then(|w| w.parse().ok())))
 }

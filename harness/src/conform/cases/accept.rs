@@ -1,6 +1,6 @@
 //! Group 2, accept: connections beside each other, and those that are gone before they are accepted. Descriptor limits: `descriptors`.
 
-use super::super::case::{ANY, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::facts::Concurrency;
 use super::super::fault::Fault;
@@ -18,13 +18,12 @@ pub(super) static CONCURRENT: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: LASTING,
-    sizes: false,
     lasting: true,
-    timing: false,
     quick: true,
     requirement: "Connections that are open at the same time are all served (UNP chapter 30)",
     acceptable: "each of 50 answers in 3 rounds; INFO where the server holds a few at a time by nature and serves the next in its turn",
     probe: concurrent,
+    ..BASE
 };
 
 /// How long a server that serves one at a time is given to show that it does not serve the second.
@@ -100,13 +99,11 @@ pub(super) static ABORT_QUEUED: Case = Case {
     level: Level::Must,
     needs: Need::Pid,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "Connections that are gone before they are accepted do not disturb those behind them (UNP 5.11; accept(2), ECONNABORTED)",
     acceptable: "of 32 queued connections 16 reset and 8 closed: the other 8 are served",
     probe: abort_queued,
+    ..BASE
 };
 
 fn abort_queued(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {

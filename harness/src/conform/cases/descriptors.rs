@@ -1,6 +1,6 @@
 //! Group 2, accept, at the limits of descriptors: none left, and numbers above 1023.
 
-use super::super::case::{Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::{Peer, Pending};
@@ -16,13 +16,11 @@ pub(super) static EMFILE_SURVIVE: Case = Case {
     level: Level::Must,
     needs: Need::Pid,
     services: LASTING,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A server that has no descriptor left serves the connections it has, and new ones once there are descriptors (accept(2), EMFILE)",
     acceptable: "alive; open connections answer meanwhile; a new one is served within 2 s after",
     probe: emfile_survive,
+    ..BASE
 };
 
 /// 2.7
@@ -32,13 +30,12 @@ pub(super) static EMFILE_SPIN: Case = Case {
     level: Level::Must,
     needs: Need::Pid,
     services: LASTING,
-    sizes: false,
-    lasting: false,
     timing: true,
     quick: true,
     requirement: "A server that has no descriptor left waits for one and does not spin on accept (libuv #690, wai #928, ranch #36)",
     acceptable: "runs or waits to run at most 20 % of the time (80 %: FAILED, between: NON-STRICT), at most 64 KiB/s on stderr",
     probe: emfile_spin,
+    ..BASE
 };
 
 /// How long the server is left without descriptors before it is judged.
@@ -224,13 +221,12 @@ pub(super) static FD_1024: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: LASTING,
-    sizes: false,
     lasting: true,
-    timing: false,
     quick: true,
     requirement: "A descriptor above 1023 is served or refused, and corrupts nothing (select(2), BUGS)",
     acceptable: "served; INFO where such connections are closed at once and those below 1024 go on",
     probe: fd_1024,
+    ..BASE
 };
 
 /// Connections that are opened to get past descriptor 1023.

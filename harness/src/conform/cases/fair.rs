@@ -25,7 +25,7 @@ pub(super) static SLOW_READER: Case = Case {
 };
 
 /// Others that ask meanwhile.
-const OTHERS: u64 = 4;
+pub(super) const OTHERS: u64 = 4;
 /// Each of them asks this often.
 const EVERY: Duration = Duration::from_millis(40);
 /// Below this, lateness may be the scheduler's on a shared machine; a server that blocks is late by seconds.
@@ -37,19 +37,19 @@ fn slow_reader(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let target = scene.target()?;
     let time = Duration::from_millis(scene.count(1_500, 400));
-    let usual = ask(&target, time / 2)?;
+    let usual = lateness(&target, OTHERS, time / 2)?;
     let control = {
         let _stuck = get_stuck(&scene.control.target)?;
-        ask(&scene.control.target, time / 2)?
+        lateness(&scene.control.target, OTHERS, time / 2)?
     };
-    let bound = (usual.max(control) * 10 + Duration::from_millis(50)).max(FLOOR);
+    let bound = bound(usual, control);
     let stuck = get_stuck(&target)?;
     if stuck.unread() == 0 {
         return Ok(Outcome::Inconclusive(
             "no answer was under way to the client that does not read".to_owned(),
         ));
     }
-    let worst = match ask(&target, time) {
+    let worst = match lateness(&target, OTHERS, time) {
         Ok(worst) => worst,
         Err(fault) if fault.is_silence() => {
             return Ok(Outcome::Violates(format!("with one client that does not read, another: {fault}")));
@@ -66,7 +66,12 @@ fn slow_reader(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     Ok(if worst > bound { Outcome::Violates(text) } else { Outcome::Holds(text) })
 }
 
-fn ms(time: Duration) -> f64 {
+/// How late an answer may be beside a trouble-maker, by what is usual without it and for the control.
+pub(super) fn bound(usual: Duration, control: Duration) -> Duration {
+    (usual.max(control) * 10 + Duration::from_millis(50)).max(FLOOR)
+}
+
+pub(super) fn ms(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
@@ -87,10 +92,10 @@ fn get_stuck(target: &Target) -> Result<Peer, Fault> {
     Ok(peer)
 }
 
-/// The slowest answer that a few clients get within `time`.
-fn ask(target: &Target, time: Duration) -> Result<Duration, Fault> {
+/// The slowest answer that `clients` clients get within `time`.
+pub(super) fn lateness(target: &Target, clients: u64, time: Duration) -> Result<Duration, Fault> {
     let mut others = Vec::new();
-    for n in 0..OTHERS {
+    for n in 0..clients {
         others.push(Peer::connect(target, n)?);
     }
     let end = Instant::now() + time;

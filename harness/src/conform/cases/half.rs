@@ -1,6 +1,6 @@
 //! Group 4, half-close and abort: the peer has said its last word, or is gone in the middle.
 
-use super::super::case::{ANY, Case, LASTING, Level, Need, Outcome, SIZABLE};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, SIZABLE};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::{End, Peer};
@@ -16,13 +16,11 @@ pub(super) static CLIENT_FIN: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A client that has sent its FIN is answered in full, then gets FIN and not RST (RFC 9293, 3.6; service rule S3)",
     acceptable: "request and FIN in one segment: the whole answer, then the end; so too when the answer must wait for room",
     probe: client_fin,
+    ..BASE
 };
 
 /// More than the largest send buffer of a default kernel (tcp_wmem, 4 MiB).
@@ -110,12 +108,12 @@ pub(super) static NO_SPIN: Case = Case {
     needs: Need::Pid,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
     timing: true,
     quick: true,
     requirement: "A half-closed client that does not read costs no processor time (epoll_ctl(2), EPOLLRDHUP and EPOLLHUP; cups #4605)",
     acceptable: "runs or waits to run at most 20 % of the time (80 %: FAILED, between: NON-STRICT)",
     probe: no_spin,
+    ..BASE
 };
 
 /// One window of watching.
@@ -158,13 +156,10 @@ pub(super) static RST_READ_SIDE: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: LASTING,
-    sizes: false,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "A reset while the server waits for a request ends that connection and nothing else (RFC 9293, 3.5.3)",
     acceptable: "alive, others undisturbed: reset while idle, and after half a request",
     probe: rst_read_side,
+    ..BASE
 };
 
 fn rst_read_side(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -198,12 +193,11 @@ pub(super) static RST_MID_WRITE: Case = Case {
     needs: Need::Address,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A client that is gone in the middle of its answer ends that connection and nothing else (tokio tcp_shutdown.rs)",
     acceptable: "alive, descriptors back, after resets and closes with most of the answer unread",
     probe: rst_mid_write,
+    ..BASE
 };
 
 fn rst_mid_write(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {

@@ -1,6 +1,6 @@
 //! Group 7, resources and leaks: what a connection took comes back.
 
-use super::super::case::{ANY, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
@@ -16,13 +16,11 @@ pub(super) static FD: Case = Case {
     level: Level::Must,
     needs: Need::SameHost,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "Descriptors come back, however a connection ended (CPython #22435; tokio io_async_fd_memory_leak)",
     acceptable: "after 2000 connections, a third each closed, reset and half-closed: as many open as before, give or take 2",
     probe: fd,
+    ..BASE
 };
 
 fn fd(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -70,13 +68,12 @@ pub(super) static ZOMBIES: Case = Case {
     level: Level::Must,
     needs: Need::Pid,
     services: LASTING,
-    sizes: false,
     lasting: true,
-    timing: false,
     quick: true,
     requirement: "Children that end together are all waited for: several SIGCHLD may be one (wait(2); UNP 5.9, 5.10)",
     acceptable: "no process in state Z after 2 s; trivially so for a server that makes none",
     probe: zombies,
+    ..BASE
 };
 
 fn zombies(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {

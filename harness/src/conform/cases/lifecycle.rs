@@ -1,6 +1,6 @@
 //! Group 1, lifecycle: starting beside another, starting again, resting.
 
-use super::super::case::{ANY, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::Peer;
@@ -17,13 +17,10 @@ pub(super) static BIND_CONFLICT: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "A second instance on the same address fails and says so, and the first goes on (bind(2), EADDRINUSE)",
     acceptable: "exits non-zero with a message on stderr, the first answering all the while; INFO where both share the port",
     probe: bind_conflict,
+    ..BASE
 };
 
 /// How long a second instance is waited for: two seconds are too strict, some try again for five (conformance.md, section 8).
@@ -94,13 +91,11 @@ pub(super) static RESTART_TIMEWAIT: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: LASTING,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A server can be started again at once on a port that still has connections in TIME_WAIT (socket(7), SO_REUSEADDR)",
     acceptable: "ready within 5 s on the same port, with a TIME_WAIT row there",
     probe: restart_timewait,
+    ..BASE
 };
 
 fn restart_timewait(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -150,13 +145,11 @@ pub(super) static IDLE_CPU: Case = Case {
     level: Level::Must,
     needs: Need::Pid,
     services: ANY,
-    sizes: false,
-    lasting: false,
     timing: true,
-    quick: false,
     requirement: "A server with nothing to do rests, with and without idle connections (libuv test-tcp-unexpected-read.c)",
     acceptable: "runs or waits to run at most 2 % of the time; more is NON-STRICT, 50 % FAILED",
     probe: idle_cpu,
+    ..BASE
 };
 
 /// Share of the time that an idle server may be busy: timers tick, and the kernel's accounts are not exact.

@@ -6,37 +6,78 @@ mod fair;
 mod half;
 mod leak;
 mod lifecycle;
+mod load;
+mod order;
+mod pressure;
 mod process;
+mod queue;
+mod resources;
 mod sigpipe;
+mod spawning;
+mod start;
 mod stop;
+mod storm;
 mod stream;
+mod wire;
 
 use super::case::Case;
 
 /// Every case, in the order of the numbers: the one registry.
 pub static ALL: &[&Case] = &[
+    &start::READY,
     &lifecycle::BIND_CONFLICT,
     &lifecycle::RESTART_TIMEWAIT,
+    &start::BAD_ADDRESS,
+    &start::CLOSED_STDIO,
     &lifecycle::IDLE_CPU,
     &accept::CONCURRENT,
+    &queue::BURST,
+    &queue::BACKLOG,
     &accept::ABORT_QUEUED,
+    &queue::NONBLOCKING_LISTENER,
     &descriptors::EMFILE_SURVIVE,
     &descriptors::EMFILE_SPIN,
+    &spawning::SPAWN_LIMIT,
     &descriptors::FD_1024,
+    &queue::MANY_IDLE,
     &stream::EXACT,
     &stream::ONE_BYTE,
     &stream::FRAMING,
+    &order::WRITE_WRITE,
     &stream::PARTIAL_WRITE,
+    &order::EINTR,
+    &wire::OOB,
+    &order::CROSSTALK,
+    &order::EDGE_DRAIN,
+    &wire::NAGLE,
+    &wire::DUAL_STACK,
     &half::CLIENT_FIN,
+    &storm::SERVER_CLOSES,
     &half::NO_SPIN,
     &half::RST_READ_SIDE,
     &half::RST_MID_WRITE,
+    &storm::STORM,
+    &storm::CLOSE_UNREAD,
+    &storm::HALF_OPEN,
     &sigpipe::FIN,
     &sigpipe::RST,
     &sigpipe::DISPOSITION,
+    &start::STDOUT,
     &fair::SLOW_READER,
+    &load::SLOW_WRITER,
+    &load::GREEDY,
+    &load::NEW_UNDER_LOAD,
+    &pressure::MEMORY,
+    &pressure::RESUME,
+    &pressure::QUEUE_TURN,
+    &pressure::TIMEOUTS,
     &leak::FD,
+    &resources::RSS_THREADS,
     &leak::ZOMBIES,
+    &resources::EPOLL_SET,
+    &resources::CLOEXEC,
+    &resources::CONNFD_CLOSED,
+    &resources::CHURN_PORTS,
     &process::TREE_CLEAN,
     &process::GARBAGE,
     &stop::TERM,

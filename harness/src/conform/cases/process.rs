@@ -1,6 +1,6 @@
 //! Group 10, process and thread hygiene.
 
-use super::super::case::{ANY, Case, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::Peer;
@@ -15,13 +15,10 @@ pub(super) static TREE_CLEAN: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "Nothing of a server outlives it (tenzir #3998, rinetd #10)",
     acceptable: "no process left within 2 s after its end; NON-STRICT where one is left that holds no listener",
     probe: tree_clean,
+    ..BASE
 };
 
 fn tree_clean(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -47,13 +44,11 @@ pub(super) static GARBAGE: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "Bytes that mean nothing end their own connection at most (service rule S5; CPython ErrorHandlerTest)",
     acceptable: "alive, no worker lost, and (where stderr is read) no panic and no sanitizer's report",
     probe: garbage,
+    ..BASE
 };
 
 /// Words by which a program says that it has a bug. A Python traceback is none: socketserver prints one for every client that

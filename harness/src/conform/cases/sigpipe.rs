@@ -1,6 +1,6 @@
 //! Group 5, SIGPIPE: writing to a peer that is gone.
 
-use super::super::case::{Case, LASTING, Level, Need, Outcome, SIZABLE};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, SIZABLE};
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
 use super::super::peer::Peer;
@@ -16,12 +16,11 @@ pub(super) static FIN: Case = Case {
     needs: Need::Address,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A client that closes before it is answered does not end the server (UNP 5.13; send(2), EPIPE and MSG_NOSIGNAL)",
     acceptable: "the server, and every worker, lives; NON-STRICT where a worker died and was replaced",
     probe: fin,
+    ..BASE
 };
 
 /// An answer that no send buffer holds, so that the server must write again after the client's kernel has answered with RST.
@@ -90,12 +89,10 @@ pub(super) static RST: Case = Case {
     needs: Need::Address,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "A client that resets before it is answered does not end the server (send(2), ECONNRESET, then EPIPE)",
     acceptable: "the server, and every worker, lives",
     probe: rst,
+    ..BASE
 };
 
 fn rst(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -124,13 +121,10 @@ pub(super) static DISPOSITION: Case = Case {
     level: Level::Info,
     needs: Need::Pid,
     services: LASTING,
-    sizes: false,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "How the server guards against SIGPIPE, read from SigIgn and SigCgt in /proc/PID/status (proc(5))",
     acceptable: "INFO: ignored, caught, or the default (then by MSG_NOSIGNAL, if 5.1 holds)",
     probe: disposition,
+    ..BASE
 };
 
 /// SIGPIPE is 13, bit 12 of the masks.

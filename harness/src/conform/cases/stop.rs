@@ -1,6 +1,6 @@
 //! Group 12, shutdown.
 
-use super::super::case::{ANY, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::{End, Peer};
@@ -16,13 +16,11 @@ pub(super) static TERM: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "SIGTERM ends an idle server soon, with no connection needed to wake it (CPython #2302; UNP 5.16)",
     acceptable: "gone within 2 s, with idle connections within 5 s; INFO where the signal itself ends it",
     probe: term,
+    ..BASE
 };
 
 /// Idle, it must be gone within this.
@@ -89,12 +87,11 @@ pub(super) static DRAIN: Case = Case {
     needs: Need::Command,
     services: &[Kind::Sized, Kind::Http],
     sizes: true,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "An answer that is under way at SIGTERM is sent to its end (nginx-tests worker_shutdown_timeout.t)",
     acceptable: "8 MiB identical, then the end of the connection and of the server",
     probe: drain,
+    ..BASE
 };
 
 /// More than the largest send buffer of a default kernel (tcp_wmem, 4 MiB): the server has to go on writing.
@@ -139,13 +136,10 @@ pub(super) static IDLE_KEEPALIVE: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: LASTING,
-    sizes: false,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "A silent open connection does not hold up the end of the server past its grace (wai #853, actix-web #929)",
     acceptable: "gone within 30 s, a connection that has never said a word being open",
     probe: idle_keepalive,
+    ..BASE
 };
 
 /// The longest grace in common use (gunicorn, Kubernetes).
@@ -182,13 +176,11 @@ pub(super) static PORT_FREE: Case = Case {
     level: Level::Must,
     needs: Need::Command,
     services: ANY,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "Once a server has ended its port is free (keymapper #388, mojo #606)",
     acceptable: "no listener is left, and the port can be bound at once (with SO_REUSEADDR)",
     probe: port_free,
+    ..BASE
 };
 
 fn port_free(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {

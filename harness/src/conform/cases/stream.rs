@@ -1,6 +1,6 @@
 //! Group 3, stream semantics: the bytes, however they are cut.
 
-use super::super::case::{Case, Level, Need, Outcome, SIZABLE};
+use super::super::case::{BASE, Case, Level, Need, Outcome, SIZABLE};
 use super::super::fault::Fault;
 use super::super::peer::Peer;
 use super::super::scene::{Effort, Scene};
@@ -15,12 +15,11 @@ pub(super) static EXACT: Case = Case {
     needs: Need::Address,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "What is asked for comes, every byte of it in its place, at every size (Autobahn's chops; libuv test-tcp-writealot.c)",
     acceptable: "identical at sizes around powers of two up to 1 MiB, with --strict 64 MiB (sized, http: 16 MiB)",
     probe: exact,
+    ..BASE
 };
 
 /// The edges of common buffers, and their neighbours.
@@ -49,13 +48,11 @@ pub(super) static ONE_BYTE: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: SIZABLE,
-    sizes: false,
-    lasting: false,
-    timing: false,
     quick: true,
     requirement: "A stream has no message boundaries: bytes that arrive one by one mean the same (service rule S1; Autobahn 9.3, 5.x)",
     acceptable: "the answer is identical",
     probe: one_byte,
+    ..BASE
 };
 
 /// Pauses between bytes, a round each for a short request: on a busy machine the server may not be asleep in read again before the
@@ -104,13 +101,12 @@ pub(super) static FRAMING: Case = Case {
     level: Level::Must,
     needs: Need::Address,
     services: &[Kind::Sized, Kind::Http],
-    sizes: false,
     lasting: true,
-    timing: false,
     quick: true,
     requirement: "Requests that arrive together are all answered, in order; one that is unfinished waits (RFC 9112, 9.3.2; service rule S2)",
     acceptable: "20 requests in one segment: 20 answers in order; 3 and a half: 3 answers, the fourth when its rest has come",
     probe: framing,
+    ..BASE
 };
 
 fn framing(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
@@ -156,12 +152,10 @@ pub(super) static PARTIAL_WRITE: Case = Case {
     needs: Need::Address,
     services: SIZABLE,
     sizes: true,
-    lasting: false,
-    timing: false,
-    quick: false,
     requirement: "An answer that does not fit the socket's buffer is sent to its end (pistache #1114; packetdrill epoll_out_edge.pkt)",
     acceptable: "8 MiB to a client that reads late and slowly are identical",
     probe: partial_write,
+    ..BASE
 };
 
 /// More than the largest send buffer of a default kernel (tcp_wmem, 4 MiB) and the client's small receive buffer.

@@ -15,7 +15,9 @@ pub(super) fn serve(listener: &OwnedFd, _kind: Kind, flaw: Flaw, ready: impl Fn(
             sys::clock::pause(Duration::from_secs(3_600));
         }
     }
+    socket::set_nonblocking(listener.as_fd())?;
     let signals = Signals::new(true)?;
+    let mut kept = Vec::new();
     ready();
     loop {
         let readable = socket::wait_readable(&[listener.as_fd(), signals.as_fd()], None)?;
@@ -37,6 +39,9 @@ pub(super) fn serve(listener: &OwnedFd, _kind: Kind, flaw: Flaw, ready: impl Fn(
                         let _ = sys::signal::unblock_all();
                         let _ = echo(fd.as_fd());
                         process::exit_now(0);
+                    }
+                    if flaw == Flaw::ParentKeeps {
+                        kept.push(fd);
                     }
                 }
                 _ => sys::clock::pause(Duration::from_millis(20)),

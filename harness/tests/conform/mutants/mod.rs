@@ -10,6 +10,7 @@ use service::Kind;
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 /// What is wrong with a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,58 @@ pub(crate) enum Flaw {
     NeedsConnection,
     /// Has no handler for SIGTERM.
     CutsAtTerm,
+    /// Says that it is ready, and listens a second later.
+    SaysReadyFirst,
+    /// Tries an address that is no good for ever.
+    BadAddressHangs,
+    /// Without standard streams, its connections become them, and it logs.
+    LogsToClient,
+    /// A queue of four, and slow to accept from it.
+    SmallBacklog,
+    /// An edge-triggered listener that accepts once an event.
+    OneAcceptAnEdge,
+    /// An event loop with a blocking listener.
+    BlockingListener,
+    /// Ends when no thread can be made.
+    SpawnIsFatal,
+    /// A table of 100 connections, the end of which nobody looks for.
+    FixedTable,
+    /// Prints a line for each client and takes it for granted that it can.
+    LogsEach,
+    /// Ends when epoll_wait is interrupted.
+    EintrIsFatal,
+    /// Takes urgent data for an error.
+    UrgentHangsUp,
+    /// Closes a descriptor by number a second time, when it may be another's.
+    ClosesTwice,
+    /// Edge-triggered connections that are read once an event.
+    OneReadAnEdge,
+    /// Writes each answer in two pieces, without TCP_NODELAY.
+    TwoSmallWrites,
+    /// Listens on [::] for IPv6 alone.
+    V6Only,
+    /// Closes on a request that it refuses, with the rest of it unread.
+    NoLinger,
+    /// Nothing; but its connections have SO_KEEPALIVE.
+    KeepAlive,
+    /// An event loop that waits for the rest of a request.
+    ReadsWhole,
+    /// An event loop that serves a connection until it has been quiet for 50 ms.
+    UntilIdle,
+    /// Reads on, whatever is still to be sent.
+    UnboundedBuffer,
+    /// Nothing; but it closes connections that are silent for 300 ms.
+    IdleOut,
+    /// The thread of a connection never ends.
+    KeepsThreads,
+    /// Forgets 8 KiB of each connection.
+    LeaksMemory,
+    /// An event loop that forgets connections and does not remove them.
+    LeaksRegistration,
+    /// Its listener survives exec.
+    InheritsDescriptors,
+    /// Its parent keeps a copy of each connection.
+    ParentKeeps,
     /// Waits for every client to leave before it ends.
     WaitsForAll,
 }
@@ -104,6 +157,32 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("panics-on-text", Flaw::PanicsOnText),
     ("needs-connection", Flaw::NeedsConnection),
     ("cuts-at-term", Flaw::CutsAtTerm),
+    ("says-ready-first", Flaw::SaysReadyFirst),
+    ("bad-address-hangs", Flaw::BadAddressHangs),
+    ("logs-to-client", Flaw::LogsToClient),
+    ("small-backlog", Flaw::SmallBacklog),
+    ("one-accept-an-edge", Flaw::OneAcceptAnEdge),
+    ("blocking-listener", Flaw::BlockingListener),
+    ("spawn-is-fatal", Flaw::SpawnIsFatal),
+    ("fixed-table", Flaw::FixedTable),
+    ("logs-each", Flaw::LogsEach),
+    ("eintr-is-fatal", Flaw::EintrIsFatal),
+    ("urgent-hangs-up", Flaw::UrgentHangsUp),
+    ("closes-twice", Flaw::ClosesTwice),
+    ("one-read-an-edge", Flaw::OneReadAnEdge),
+    ("two-small-writes", Flaw::TwoSmallWrites),
+    ("v6-only", Flaw::V6Only),
+    ("no-linger", Flaw::NoLinger),
+    ("keepalive", Flaw::KeepAlive),
+    ("reads-whole", Flaw::ReadsWhole),
+    ("until-idle", Flaw::UntilIdle),
+    ("unbounded-buffer", Flaw::UnboundedBuffer),
+    ("idle-out", Flaw::IdleOut),
+    ("keeps-threads", Flaw::KeepsThreads),
+    ("leaks-memory", Flaw::LeaksMemory),
+    ("leaks-registration", Flaw::LeaksRegistration),
+    ("inherits-descriptors", Flaw::InheritsDescriptors),
+    ("parent-keeps", Flaw::ParentKeeps),
     ("waits-for-all", Flaw::WaitsForAll),
 ];
 
@@ -120,6 +199,9 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && flaw == Flaw::ConflictIsFine => {
             return Ok(());
         }
+        Err(_) if flaw == Flaw::BadAddressHangs => loop {
+            sys::clock::pause(Duration::from_secs(3_600));
+        },
         other => other?,
     };
     sys::signal::sigpipe(match flaw {
@@ -130,22 +212,47 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
         let mut out = io::stdout();
         let _ = writeln!(out, "listening on tcp://{bound}").and_then(|()| out.flush());
     };
+    if flaw == Flaw::SaysReadyFirst {
+        ready();
+        sys::clock::pause(Duration::from_secs(1));
+        socket2::SockRef::from(&listener).listen(256)?;
+        return threads::serve(listener, kind, flaw, || {});
+    }
     match flaw {
-        Flaw::SoundFork | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
+        Flaw::SoundFork | Flaw::ParentKeeps | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
             forks::serve(&listener, kind, flaw, ready)
         }
-        Flaw::SoundLoop | Flaw::SpinIdle | Flaw::BlockingWrite => looped::serve(&listener, kind, flaw, ready),
+        Flaw::SoundLoop
+        | Flaw::SpinIdle
+        | Flaw::BlockingWrite
+        | Flaw::OneAcceptAnEdge
+        | Flaw::EintrIsFatal
+        | Flaw::ClosesTwice
+        | Flaw::OneReadAnEdge
+        | Flaw::ReadsWhole
+        | Flaw::UntilIdle
+        | Flaw::LeaksRegistration
+        | Flaw::BlockingListener => looped::serve(&listener, kind, flaw, ready),
         _ => threads::serve(listener, kind, flaw, ready),
     }
 }
 
 fn listen(ip: SocketAddr, flaw: Flaw) -> io::Result<(OwnedFd, SocketAddr)> {
-    if flaw != Flaw::NoReuse {
-        return sys::socket::listen_tcp(ip, 256, false);
-    }
     let socket = socket2::Socket::new(socket2::Domain::for_address(ip), socket2::Type::STREAM, None)?;
+    socket.set_reuse_address(flaw != Flaw::NoReuse)?;
+    socket.set_tcp_nodelay(true)?;
+    if flaw == Flaw::V6Only && ip.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.bind(&ip.into())?;
-    socket.listen(256)?;
+    match flaw {
+        Flaw::SaysReadyFirst => {}
+        Flaw::SmallBacklog => socket.listen(4)?,
+        _ => socket.listen(256)?,
+    }
+    if flaw == Flaw::InheritsDescriptors {
+        rustix::io::fcntl_setfd(&socket, rustix::io::FdFlags::empty())?;
+    }
     let bound = socket.local_addr()?.as_socket().unwrap_or(ip);
     Ok((socket.into(), bound))
 }

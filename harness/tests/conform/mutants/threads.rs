@@ -1,6 +1,7 @@
 //! A thread a connection, non-blocking sockets: most of the flaws live here.
 
 use super::Flaw;
+use rustix::event::{PollFd, PollFlags};
 use service::{Kind, Output, Protocol, Service as _, Step, echo, greeting, http, sized};
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -45,17 +46,51 @@ pub(super) fn serve(listener: OwnedFd, kind: Kind, flaw: Flaw, ready: impl Fn())
                     forgotten.push(stream);
                     continue;
                 }
-                OPEN.fetch_add(1, SeqCst);
-                std::thread::spawn(move || {
-                    connection(stream, kind, flaw);
-                    OPEN.fetch_sub(1, SeqCst);
-                });
+                if flaw == Flaw::FixedTable && OPEN.load(SeqCst) >= 100 {
+                    std::process::abort();
+                }
+                begin(stream, kind, flaw);
             }
             Err(error) if flaw == Flaw::EmfileIsFatal => return Err(error),
             Err(_) if flaw == Flaw::SpinOnEmfile => {}
             Err(_) => sys::clock::pause(Duration::from_millis(50)),
         }
     }
+}
+
+/// Serves a connection in a thread of its own.
+fn begin(stream: TcpStream, kind: Kind, flaw: Flaw) {
+    match flaw {
+        Flaw::SmallBacklog => sys::clock::pause(Duration::from_micros(200)),
+        Flaw::LogsEach => eprintln!("a client"),
+        Flaw::LogsToClient if has_no_log() => {
+            let _ = sys::spawn::onto_stdio(stream.as_fd());
+            println!("a client");
+        }
+        _ => {}
+    }
+    OPEN.fetch_add(1, SeqCst);
+    let run = move || {
+        connection(stream, kind, flaw);
+        if flaw == Flaw::LeaksMemory {
+            std::mem::forget(vec![1_u8; 8_192]);
+        }
+        if flaw == Flaw::KeepsThreads {
+            sys::clock::pause(Duration::from_secs(3_600));
+        }
+        OPEN.fetch_sub(1, SeqCst);
+    };
+    let made = std::thread::Builder::new().spawn(run);
+    if made.is_err() {
+        // The connection went with the closure.
+        OPEN.fetch_sub(1, SeqCst);
+        assert!(flaw != Flaw::SpawnIsFatal, "no thread can be made");
+    }
+}
+
+/// True when the standard library has found descriptor 1 closed and has put /dev/null there, or a connection has come since.
+fn has_no_log() -> bool {
+    std::fs::read_link("/proc/self/fd/1").is_ok_and(|to| !to.to_string_lossy().starts_with("pipe:"))
 }
 
 /// Waits for SIGTERM, then ends the process as the flaw has it.
@@ -101,13 +136,27 @@ struct Conn<P> {
     over: bool,
     /// To be closed when everything is sent.
     closing: bool,
+    /// Input is left because the output was full.
+    more: bool,
+    /// Close only when the peer has: it may still send, and RST would take the answer from it.
+    linger: bool,
     sending: bool,
     flaw: Flaw,
 }
 
 fn drive(stream: TcpStream, protocol: impl Protocol, flaw: Flaw) {
     let (input, out) = (Vec::new(), Output::new());
-    let mut conn = Conn { protocol, input, out, over: false, closing: false, sending: false, flaw };
+    let mut conn = Conn {
+        protocol,
+        input,
+        out,
+        over: false,
+        closing: false,
+        more: false,
+        linger: false,
+        sending: false,
+        flaw,
+    };
     let result = conn.run(&stream);
     conn.mark(false);
     match result {
@@ -117,9 +166,27 @@ fn drive(stream: TcpStream, protocol: impl Protocol, flaw: Flaw) {
     }
 }
 
+/// Sends FIN and drops what still comes, for a while.
+fn linger(stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(std::net::Shutdown::Write)?;
+    let end = Instant::now() + Duration::from_secs(2);
+    let mut buffer = [0; 16_384];
+    while let Some(left) = end.checked_duration_since(Instant::now()) {
+        socket::wait_readable(&[stream.as_fd()], Some(left))?;
+        match socket::recv(stream.as_fd(), &mut buffer) {
+            Ok(0) => break,
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 impl<P: Protocol> Conn<P> {
     fn run(&mut self, stream: &TcpStream) -> io::Result<()> {
         stream.set_nonblocking(true)?;
+        rustix::net::sockopt::set_socket_keepalive(stream, self.flaw == Flaw::KeepAlive)?;
+        stream.set_nodelay(self.flaw != Flaw::TwoSmallWrites)?;
         let file = File::from(stream.as_fd().try_clone_to_owned()?);
         let mut epoll = Epoll::new()?;
         let mut interest = Interest::READ;
@@ -130,8 +197,11 @@ impl<P: Protocol> Conn<P> {
         loop {
             self.think();
             self.write(&file, stream)?;
+            if std::mem::take(&mut self.more) && self.out.is_empty() {
+                continue;
+            }
             if self.closing && self.out.is_empty() {
-                return Ok(());
+                return if self.linger { linger(stream) } else { Ok(()) };
             }
             let was_over = self.over;
             let got = if self.wants_input() { self.read(stream)? } else { 0 };
@@ -147,11 +217,17 @@ impl<P: Protocol> Conn<P> {
                 interest = wanted;
                 epoll.modify(stream.as_fd(), 0, interest)?;
             }
-            epoll.wait(&mut events, None)?;
+            epoll.wait(&mut events, (self.flaw == Flaw::IdleOut).then_some(Duration::from_millis(300)))?;
+            if self.flaw == Flaw::IdleOut && events.is_empty() {
+                return Ok(());
+            }
         }
     }
 
     fn wants_input(&self) -> bool {
+        if self.flaw == Flaw::UnboundedBuffer {
+            return !self.over;
+        }
         let eager = matches!(self.flaw, Flaw::DropOnFin | Flaw::SpinOnHalfClose);
         !self.over && (!self.out.is_full() || eager) && self.input.len() < (16 << 20)
     }
@@ -173,10 +249,15 @@ impl<P: Protocol> Conn<P> {
             step = self.protocol.on_work_done(&mut self.out);
         }
         self.closing |= matches!(step, Step::Close | Step::Linger | Step::Abort);
+        self.linger |= step == Step::Linger && self.flaw != Flaw::NoLinger;
     }
 
     fn think(&mut self) {
-        while !self.closing && !self.out.is_full() {
+        loop {
+            self.more = !self.closing && self.out.is_full() && self.flaw != Flaw::UnboundedBuffer;
+            if self.closing || self.more {
+                break;
+            }
             let (used, step) = self.protocol.on_input(&self.input, &mut self.out);
             self.out.detach(&self.input);
             self.input.drain(..used);
@@ -199,8 +280,12 @@ impl<P: Protocol> Conn<P> {
     }
 
     fn write(&mut self, file: &File, stream: &TcpStream) -> io::Result<()> {
+        let mut begin = true;
         while !self.out.is_empty() {
-            let first = self.out.first(&[]);
+            let mut first = self.out.first(&[]);
+            if self.flaw == Flaw::TwoSmallWrites && std::mem::take(&mut begin) {
+                first = &first[..1];
+            }
             let sent = if self.flaw == Flaw::SigpipeDies {
                 // write(2): std's own socket writes are send(2) with MSG_NOSIGNAL.
                 (&*file).write(first)
@@ -228,6 +313,13 @@ impl<P: Protocol> Conn<P> {
     }
 
     fn read(&mut self, stream: &TcpStream) -> io::Result<usize> {
+        if self.flaw == Flaw::UrgentHangsUp {
+            let mut polled = [PollFd::new(stream, PollFlags::PRI)];
+            rustix::event::poll(&mut polled, Some(&rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+            if polled[0].revents().contains(PollFlags::PRI) {
+                return Err(io::Error::other("urgent data"));
+            }
+        }
         let mut buffer = [0; 4096];
         match socket::recv(stream.as_fd(), &mut buffer) {
             Ok(0) => {
