@@ -84,7 +84,7 @@ pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
     if let Some(baseline) = running.baseline.clone() {
         compare(running, &baseline, settle, &mut found);
     }
-    let waiting = || evidence::count_in_state(target.ip, Some(id.pid), CLOSE_WAIT);
+    let waiting = || evidence::count_in_state(target.ip(), Some(id.pid), CLOSE_WAIT);
     if !evidence::settle(settle, || waiting() == 0) {
         let count = waiting();
         found

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::scene::Scene;
 use service::Kind;
+use sys::Family;
 
 /// How binding the requirement is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,15 @@ impl Need {
     }
 }
 
+/// TCP alone: its rows in the kernel's tables, its resets, its port belong to the case.
+pub const TCP: &[Family] = &[Family::Tcp];
+/// Both stream families.
+pub const STREAMS: &[Family] = &[Family::Tcp, Family::Unix];
+/// Both datagram families.
+pub const DATAGRAMS: &[Family] = &[Family::Udp, Family::Unixgram];
+/// Every family.
+pub const ALL_FAMILIES: &[Family] = &Family::ALL;
+
 /// Services in which one message is answered by one of the same or a wanted size.
 pub const SIZABLE: &[Kind] = &[Kind::Echo, Kind::Sized, Kind::Http];
 /// Services in which a connection carries more than one exchange.
@@ -70,6 +80,8 @@ pub struct Case {
     pub level: Level,
     /// What it needs.
     pub needs: Need,
+    /// Families of sockets to which it applies.
+    pub families: &'static [Family],
     /// Services with which it can be run.
     pub services: &'static [Kind],
     /// It asks for answers of a chosen size, which a user's own HTTP path does not give.
@@ -94,6 +106,7 @@ pub(super) const BASE: Case = Case {
     number: "",
     level: Level::Must,
     needs: Need::Address,
+    families: TCP,
     services: ANY,
     sizes: false,
     lasting: false,

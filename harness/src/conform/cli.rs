@@ -27,19 +27,22 @@ use std::path::{Path, PathBuf};
 /// shows, a command all of it.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
-    /// tcp://HOST:PORT, http://HOST:PORT[/PATH], or a model
+    /// tcp://HOST:PORT, http://HOST:PORT[/PATH], unix:/PATH, udp://HOST:PORT, unixgram:/PATH, or a model
     target: Option<String>,
     /// What the server says: echo, greeting, sized or http
     #[arg(long)]
     service: Option<Kind>,
-    /// Where the command listens; port 0 has a free one chosen, `{port}` in the command is filled in
+    /// Family in which a model serves: tcp, udp, unix or unixgram
+    #[arg(long, value_name = "NAME")]
+    family: Option<String>,
+    /// Where the command listens; port 0 has a free one chosen, and `{port}` in the command is filled in; so is `{path}` of unix:{path}
     #[arg(long, value_name = "URL")]
     listen: Option<String>,
     /// The process behind an address
     #[arg(long)]
     pid: Option<i32>,
     /// Judge each subject of a TOML file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen", "pid", "service", "command", "expect"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen", "pid", "service", "family", "command", "expect"])]
     subjects: Option<PathBuf>,
     /// Only this one of --subjects
     #[arg(long, value_name = "NAME", requires = "subjects")]
@@ -258,6 +261,10 @@ fn judged(args: &Args) -> Result<Vec<Judged>, Failure> {
         return Ok(all);
     }
     let mut subject = subject(args, &exe)?;
+    if let Some(family) = &args.family {
+        subjects::set_family(&mut subject, family).map_err(usage)?;
+    }
+    subjects::check_pair(subject.family, subject.kind).map_err(usage)?;
     if args.concurrent {
         subject.nature = Nature::Concurrent;
     }
@@ -309,6 +316,7 @@ fn again(args: &Args, name: &str, id: &str) -> String {
         ("--subjects", subjects.clone()),
         ("--subject", subjects.map(|_| name.to_owned())),
         ("--service", args.service.map(|k| k.name().to_owned())),
+        ("--family", args.family.clone()),
         ("--listen", args.listen.clone()),
         ("--pid", args.pid.map(|p| p.to_string())),
         ("--case", Some(id.to_owned())),

@@ -63,8 +63,16 @@ impl Control {
             Kind::Http => accept(&accepting, &Http::default()),
         })?;
         let host = ip.to_string();
-        let target =
-            Target { ip, kind, path: None, host, reply: Duration::from_secs(5), seed, wire: Wire::default() };
+        let url = format!("tcp://{ip}").parse().map_err(io::Error::other)?;
+        let target = Target {
+            url,
+            kind,
+            path: None,
+            host,
+            reply: Duration::from_secs(5),
+            seed,
+            wire: Wire::default(),
+        };
         Ok(Self { target, listener })
     }
 

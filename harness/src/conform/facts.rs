@@ -28,6 +28,8 @@ pub enum Concurrency {
     Concurrent,
     /// The service closes each connection itself, so that none can be held open.
     NotToBeTold,
+    /// There are no connections.
+    Datagrams,
 }
 
 impl Facts {
@@ -37,6 +39,7 @@ impl Facts {
         let concurrency = match self.concurrency {
             Concurrency::Serial => "serial: one connection at a time",
             Concurrency::Concurrent => "concurrent",
+            Concurrency::Datagrams => "datagrams",
             Concurrency::NotToBeTold => "serial or concurrent cannot be told: connections do not last",
         };
         if self.forks {
@@ -56,6 +59,10 @@ const SECOND: Duration = Duration::from_millis(400);
 /// The subject does not answer even one connection after the other.
 pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
     let target = &running.target;
+    if target.is_datagram() {
+        target.canary(1)?;
+        return Ok(Facts { concurrency: Concurrency::Datagrams, forks: false, lasting: true });
+    }
     if target.kind == Kind::Greeting {
         target.canary(1)?;
         return Ok(Facts { concurrency: Concurrency::NotToBeTold, forks: false, lasting: false });

@@ -84,8 +84,7 @@ impl Peer {
     /// Refused at once; the harness has no descriptor.
     pub fn start(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
         let line = target.wire.connect();
-        let fd =
-            socket::connect_start(&target.ip.into(), buffer).map_err(|e| unconnected(target, line, &e))?;
+        let fd = connect_start(target, buffer).map_err(|e| unconnected(target, line, &e))?;
         Ok(Self { fd, target: target.clone(), number, sequence: 0, unused: Vec::new(), received: 0, line })
     }
 
@@ -372,6 +371,10 @@ impl Peer {
     /// Waits until the peer's kernel has acknowledged our FIN (TCP_INFO), at most `time`; says whether it has.
     #[must_use]
     pub fn fin_arrived(&self, time: Duration) -> bool {
+        if self.target.url.ip().is_none() {
+            // A Unix socket has nothing on the way: its peer sees the end as soon as the call returns.
+            return true;
+        }
         let end = Instant::now() + time;
         loop {
             match socket::tcp_state(self.fd()) {
@@ -445,6 +448,20 @@ impl Peer {
     fn trouble(&self, call: &str, error: &io::Error) {
         if !sys::errno::is_retry(error) {
             self.target.wire.add(self.line, Act::Error(format!("{call}: {error}")));
+        }
+    }
+}
+
+/// Begins to connect. A Unix socket whose queue is full says so at once, where TCP would go on trying (unix(7)): so it is tried again
+/// until the time of an answer has passed.
+fn connect_start(target: &Target, buffer: Option<usize>) -> io::Result<OwnedFd> {
+    let end = Instant::now() + target.reply;
+    loop {
+        match socket::connect_start(&target.url.address, buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < end => {
+                sys::clock::pause(Duration::from_millis(1));
+            }
+            result => return result,
         }
     }
 }

@@ -82,12 +82,16 @@ pub fn run(
 
 /// Why a case cannot be run with this subject.
 fn unfit(case: &Case, subject: &Subject) -> Option<String> {
+    if !case.families.contains(&subject.family) {
+        return Some(format!("does not apply to the family {}", subject.family));
+    }
     if !case.services.contains(&subject.kind) {
         return Some(format!("does not apply to the service {}", subject.kind));
     }
     let (pid, command, own_path, here) = match &subject.origin {
         Origin::Address { url, pid } => {
-            let here = url.ip().is_some_and(|ip| ip.ip().is_loopback());
+            // A path is on this host.
+            let here = url.ip().is_none_or(|ip| ip.ip().is_loopback());
             (pid.is_some(), false, url.path.is_some(), here)
         }
         Origin::Ours { .. } => (true, true, false, true),

@@ -3,6 +3,7 @@
 use super::evidence;
 use super::facts::Facts;
 use super::fault::{Fault, What};
+use super::places::{self, Places};
 use super::target::Target;
 use super::wire::Wire;
 use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
@@ -10,8 +11,8 @@ use service::Kind;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
-use sys::Url;
 use sys::spawn::Begin;
+use sys::{Family, Url};
 use tempfile::TempDir;
 
 /// How long a subject may take to become ready (case 1.1).
@@ -40,7 +41,7 @@ pub enum Origin {
         guard: PathBuf,
         /// The command.
         argv: Vec<OsString>,
-        /// Where it will listen; port 0 has one chosen.
+        /// Where it will listen; port 0 has one chosen, and so has the path `{path}`.
         url: Url,
     },
 }
@@ -76,6 +77,10 @@ pub struct Subject {
     pub origin: Origin,
     /// The service spoken.
     pub kind: Kind,
+    /// The name of the model, where it is one of ours.
+    pub model: String,
+    /// The family of its socket.
+    pub family: Family,
     /// What it is declared to be.
     pub nature: Nature,
     /// What was found out about it; `None` until it has been probed.
@@ -90,6 +95,7 @@ pub struct Subject {
     pub files: Vec<Template>,
     /// The folder of those files; it goes with the subject.
     pub folder: Option<TempDir>,
+    places: Places,
     running: Option<Running>,
 }
 
@@ -125,10 +131,16 @@ impl Subject {
     pub fn new(name: impl Into<String>, origin: Origin, kind: Kind, seed: u64) -> Self {
         let nature = Nature::Unknown;
         let (wire, files) = (Wire::default(), Vec::new());
+        let family = match &origin {
+            Origin::Address { url, .. } | Origin::Foreign { url, .. } => url.family,
+            Origin::Ours { .. } => Family::Tcp,
+        };
         Self {
             name: name.into(),
             origin,
             kind,
+            model: String::new(),
+            family,
             nature,
             facts: None,
             seed,
@@ -136,6 +148,7 @@ impl Subject {
             files,
             folder: None,
             address: None,
+            places: Places::default(),
             running: None,
         }
     }
@@ -169,7 +182,7 @@ impl Subject {
     ///
     /// # Errors
     /// It did not become ready, or it is an address.
-    pub fn start(&mut self, begin: &Begin, at: Option<std::net::SocketAddr>) -> Result<(), Fault> {
+    pub fn start(&mut self, begin: &Begin, at: Option<&Url>) -> Result<(), Fault> {
         if let Some(running) = &self.running
             && running.child.is_none()
         {
@@ -193,9 +206,8 @@ impl Subject {
             }
             (_, None) => return Err(Fault::harness("nothing was started")),
         };
-        let ip = url.ip().ok_or_else(|| Fault::harness("only TCP subjects can be tested yet"))?;
         let target = Target {
-            ip,
+            url: url.clone(),
             kind: self.kind,
             path: http,
             host: url.authority.clone(),
@@ -213,22 +225,17 @@ impl Subject {
     ///
     /// # Errors
     /// It did not become ready.
-    pub fn launch(
-        &self,
-        begin: &Begin,
-        at: Option<std::net::SocketAddr>,
-        within: Duration,
-    ) -> Result<Option<Child>, Fault> {
+    pub fn launch(&self, begin: &Begin, at: Option<&Url>, within: Duration) -> Result<Option<Child>, Fault> {
         match &self.origin {
             Origin::Address { .. } => Ok(None),
             Origin::Ours { program, args } if begin.close_stdio => {
                 // Its ready line has nowhere to go: it is started as a foreign one.
-                let ip = at.map_or_else(|| free_port(([127, 0, 0, 1], 0).into()), Ok)?;
-                let words = self.words(args, &format!("tcp://{ip}"));
+                let url = self.places.choose(at, &self.places.any(self.family)?)?;
+                let words = self.words(args, &url.to_string());
                 let command = ForeignCommand {
                     guard: program.clone(),
                     argv: std::iter::once(program.clone().into_os_string()).chain(words).collect(),
-                    url: format!("tcp://{ip}").parse().map_err(Fault::harness)?,
+                    url,
                     begin: begin.clone(),
                     ready_within: within,
                     second: false,
@@ -236,30 +243,27 @@ impl Subject {
                 Ok(Some(Child::foreign(&command)?))
             }
             Origin::Ours { program, args } => {
-                let listen = at.map_or_else(|| "tcp://127.0.0.1:0".to_owned(), |ip| format!("tcp://{ip}"));
-                let mut command = ServerCommand::new(program, self.words(args, &listen));
+                let listen = match at {
+                    Some(url) => url.clone(),
+                    None => self.places.any(self.family)?,
+                };
+                let mut command = ServerCommand::new(program, self.words(args, &listen.to_string()));
                 command.begin = begin.clone();
                 command.ready_within = within;
                 Ok(Some(Child::server(&command)?))
             }
             Origin::Foreign { guard, argv, url } => {
-                let ip = match (at, url.ip()) {
-                    (Some(ip), _) => ip,
-                    (None, Some(ip)) if ip.port() == 0 => free_port(ip)?,
-                    (None, Some(ip)) => ip,
-                    (None, None) => return Err(Fault::harness("only TCP subjects can be tested yet")),
-                };
-                let port = ip.port().to_string();
+                let url = self.places.choose(at, url)?;
+                let fill = |text: &str| places::fill(text, &url);
                 for file in &self.files {
-                    let text = file.text.replace("{port}", &port);
-                    std::fs::write(&file.path, text)
+                    std::fs::write(&file.path, fill(&file.text))
                         .map_err(|e| Fault::harness(format!("cannot write {}: {e}", file.path.display())))?;
                 }
-                let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", &port));
+                let argv = argv.iter().map(|word| OsString::from(fill(&word.to_string_lossy()))).collect();
                 let command = ForeignCommand {
                     guard: guard.clone(),
-                    argv: argv.iter().map(fill).collect(),
-                    url: url.at(ip),
+                    argv,
+                    url,
                     begin: begin.clone(),
                     ready_within: within,
                     second: self.running.is_some(),
@@ -293,12 +297,10 @@ impl Subject {
                     return Ok(None);
                 }
                 let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", port));
-                let nowhere =
-                    url.ip().ok_or_else(|| Fault::harness("only TCP subjects can be tested yet"))?;
                 let command = ForeignCommand {
                     guard: guard.clone(),
                     argv: argv.iter().map(fill).collect(),
-                    url: url.at(free_port(std::net::SocketAddr::new(nowhere.ip(), 0))?),
+                    url: self.places.choose(None, url)?,
                     begin: Begin::default(),
                     ready_within: within,
                     second: false,
@@ -387,15 +389,13 @@ impl Running {
         {
             return Some(ended.to_string());
         }
+        if let Some(child) = &self.child {
+            // One that has gone into the background is another process than the one that was started.
+            self.id = Some(child.identity());
+        }
         match self.id {
             Some(id) if self.child.is_none() && !id.alive() => Some("ended".to_owned()),
             _ => None,
         }
     }
-}
-
-/// A port that is free now. The kernel chooses it; between here and the subject's bind somebody could take it, which then shows as a
-/// subject that does not start.
-fn free_port(ip: std::net::SocketAddr) -> Result<std::net::SocketAddr, Fault> {
-    std::net::TcpListener::bind(ip).and_then(|l| l.local_addr()).map_err(Fault::harness)
 }

@@ -3,7 +3,8 @@
 //! ```toml
 //! [[subject]]
 //! name = "nginx"
-//! command = ["nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"]    # or model = "epoll", or url = "tcp://…" with pid = 7
+//! # command, or model = "epoll" with family = "unix", or url = "tcp://…" with pid = 7; {path} has a fresh path chosen
+//! command = ["nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"]
 //! listen = "http://127.0.0.1:0/"                                   # of a command; port 0 has one chosen for {port}
 //! service = "http"
 //! concurrent = true
@@ -61,6 +62,7 @@ struct File {
 struct Entry {
     name: String,
     model: Option<String>,
+    family: Option<String>,
     url: Option<String>,
     pid: Option<i32>,
     command: Vec<String>,
@@ -128,6 +130,10 @@ fn judged(entry: Entry, exe: &Path, seed: u64) -> Result<Judged, String> {
     } else {
         command(&entry, service, exe, seed)?
     };
+    if let Some(family) = &entry.family {
+        set_family(&mut made.subject, family)?;
+    }
+    check_pair(made.subject.family, made.subject.kind)?;
     if entry.concurrent {
         made.subject.nature = Nature::Concurrent;
     }
@@ -204,6 +210,7 @@ pub(super) fn model_subject(
     let origin = Origin::Ours { program: exe.to_owned(), args: runner::serve_args(model) };
     let mut subject = Subject::new(name, origin, service.unwrap_or(Kind::Echo), seed);
     subject.nature = nature_of(model);
+    subject.model = model.to_owned();
     Ok(subject)
 }
 
@@ -212,11 +219,38 @@ pub(super) fn model_subject(
 /// # Errors
 /// In a sentence.
 pub(super) fn address(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|e: sys::BadUrl| e.to_string())?;
-    match url.family {
-        Family::Tcp => Ok(url),
-        other => Err(format!("the cases for {other} are not written yet; give a tcp or http address")),
+    text.parse().map_err(|e: sys::BadUrl| e.to_string())
+}
+
+/// Says in which family a model of ours is to serve.
+///
+/// # Errors
+/// In a sentence: no such family, not a model, or the model does not serve it.
+pub(super) fn set_family(subject: &mut Subject, family: &str) -> Result<(), String> {
+    let found = Family::ALL.into_iter().find(|f| f.name() == family);
+    let found = found
+        .ok_or_else(|| format!("unknown family `{family}`; the families are tcp, udp, unix, unixgram"))?;
+    let Origin::Ours { .. } = subject.origin else {
+        return Err("the family of an address or a command stands in its URL".to_owned());
+    };
+    let model = servers::model(&subject.model).ok_or("no such model")?;
+    if let servers::Support::No(why) = (model.model.supports)(found) {
+        return Err(format!("{} does not serve {found}: {why}", subject.model));
     }
+    subject.family = found;
+    Ok(())
+}
+
+/// Finds a service that the family does not carry.
+///
+/// # Errors
+/// In a sentence.
+pub(super) fn check_pair(family: Family, kind: Kind) -> Result<(), String> {
+    let datagrams = matches!(family, Family::Udp | Family::Unixgram);
+    if datagrams && !kind.in_datagrams() {
+        return Err(format!("{kind} needs a stream: {family} carries greeting, echo and sized"));
+    }
+    Ok(())
 }
 
 /// The service that is named, else the one of the address.

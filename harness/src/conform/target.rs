@@ -1,11 +1,13 @@
 //! Whom a probe talks to, and how long it waits. Not here: the talking.
 
+use super::datagrams::Datagrams;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::wire::Wire;
 use service::Kind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
+use sys::{Family, Url};
 
 /// Bytes a second that any server on this machine moves, with a wide margin: what a large answer adds to a deadline.
 const SLOWEST_BYTES_PER_MS: u64 = 2_000;
@@ -13,8 +15,8 @@ const SLOWEST_BYTES_PER_MS: u64 = 2_000;
 /// Whom a probe talks to, and how long it waits.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// Where.
-    pub ip: SocketAddr,
+    /// Where, and of which family.
+    pub url: Url,
     /// The service spoken.
     pub kind: Kind,
     /// `http`: a path of the user's, whose content cannot be known.
@@ -30,6 +32,18 @@ pub struct Target {
 }
 
 impl Target {
+    /// The IP address and port; of a path, one that nothing has: no row of the kernel's tables has port 0.
+    #[must_use]
+    pub fn ip(&self) -> SocketAddr {
+        self.url.ip().unwrap_or((Ipv4Addr::UNSPECIFIED, 0).into())
+    }
+
+    /// True for a family without connections.
+    #[must_use]
+    pub fn is_datagram(&self) -> bool {
+        matches!(self.url.family, Family::Udp | Family::Unixgram)
+    }
+
     /// True when the service can be asked for an answer of a given size.
     #[must_use]
     pub fn sizable(&self) -> bool {
@@ -42,11 +56,14 @@ impl Target {
         self.reply + Duration::from_millis(bytes / SLOWEST_BYTES_PER_MS)
     }
 
-    /// Connects, exchanges one small message, closes.
+    /// Connects, exchanges one small message, closes; of datagrams, one and its answer.
     ///
     /// # Errors
     /// What went wrong.
     pub fn canary(&self, number: u64) -> Result<(), Fault> {
+        if self.is_datagram() {
+            return Datagrams::open(self, number)?.exchange(64);
+        }
         Peer::connect(self, number)?.exchange(64).map(drop)
     }
 }

@@ -6,6 +6,7 @@ use super::process::{Ended, Launch, Process, Stopped};
 use super::{Result, SpawnError};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use sys::spawn::Begin;
 
@@ -50,6 +51,10 @@ pub struct Child {
     /// The process that is the server: the started one, or the one under the guard.
     pub(super) subject: Identity,
     pub(super) guard: Option<super::foreign::Report>,
+    /// The server is not the process that was started: that one has put it into the background and is gone.
+    pub(super) adopted: bool,
+    /// It was sent a signal, so that an end is an end.
+    pub(super) told: AtomicBool,
     pub(super) url: String,
     /// From the spawn to the ready line, in nanoseconds.
     pub ready_ns: u64,
@@ -78,7 +83,8 @@ impl Child {
                 let ready_ns =
                     u64::try_from(at.duration_since(process.started).as_nanos()).unwrap_or(u64::MAX);
                 let subject = process.id;
-                return Ok(Self { process, subject, guard: None, url, ready_ns });
+                let (guard, adopted, told) = (None, false, AtomicBool::new(false));
+                return Ok(Self { process, subject, guard, adopted, told, url, ready_ns });
             }
             let wait = if process.out.closed(Duration::ZERO) { left } else { Duration::ZERO };
             if let Some(ended) = process.wait(wait) {
@@ -137,12 +143,37 @@ impl Child {
     pub fn wait(&mut self, time: Duration) -> Option<Ended> {
         match &self.guard {
             None => self.process.wait(time),
-            Some(report) => report.ended(&self.process, time),
+            Some(_) if self.adopted => self.wait_adopted(time),
+            Some(report) => {
+                let ended = report.ended(&self.process, time)?;
+                if ended.success()
+                    && !self.told.load(Relaxed)
+                    && let Some(holder) = super::foreign::holder(&self.url, &self.tree())
+                {
+                    self.subject = holder;
+                    self.adopted = true;
+                    return self.wait_adopted(Duration::ZERO);
+                }
+                Some(ended)
+            }
         }
+    }
+
+    /// Waits for the end of a process that is not a child of the one that was started; how it ended only its parent could know.
+    fn wait_adopted(&self, time: Duration) -> Option<Ended> {
+        let end = Instant::now() + time;
+        while self.subject.alive() {
+            if Instant::now() >= end {
+                return None;
+            }
+            sys::clock::pause(super::LOOK_AGAIN);
+        }
+        Some(Ended { status: None, killed_by: None })
     }
 
     /// Sends a signal to the server's own process.
     pub fn signal(&self, signal: i32) {
+        self.told.store(true, Relaxed);
         match self.guard {
             None => self.process.signal(signal),
             Some(_) => self.subject.signal(signal),

@@ -9,6 +9,7 @@ use super::process::{Ended, Launch, Process};
 use super::{LOOK_AGAIN, Result, SpawnError, sockets};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use sys::spawn::Begin;
 
@@ -49,7 +50,7 @@ impl Report {
 
 /// Listeners where `url` says.
 fn listeners(url: &sys::Url, pid: Option<i32>) -> usize {
-    url.ip().map_or(0, |ip| sockets::rows(pid).iter().filter(|row| row.listens_on(ip)).count())
+    sockets::serving(url, pid).len()
 }
 
 /// True when somebody listens where `url` says.
@@ -93,10 +94,20 @@ impl Child {
         };
         let report = Report(process.out.clone());
         loop {
-            if listeners(&command.url, Some(subject.pid)) > usize::from(command.second) {
+            // Where it has gone into the background, the table is that of this process.
+            let of = Some(subject.pid).filter(|_| subject.alive());
+            if listeners(&command.url, of) > usize::from(command.second) {
                 let ready_ns = u64::try_from(process.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
                 let url = command.url.to_string();
-                return Ok(Self { process, subject, guard: Some(report), url, ready_ns });
+                return Ok(Self {
+                    process,
+                    subject,
+                    guard: Some(report),
+                    adopted: false,
+                    told: AtomicBool::new(false),
+                    url,
+                    ready_ns,
+                });
             }
             if let Some(ended) = report.ended(&process, Duration::ZERO)
                 && !(ended.success() && has_children(&process))
@@ -118,6 +129,21 @@ fn give_up(guard: &mut Process, how: String, ended: Option<Ended>) -> SpawnError
     guard.signal(identity::TERM);
     let _ = guard.wait(super::child::GUARD_WITHIN);
     error
+}
+
+/// The process of a tree that holds a socket that serves at `url`, the first of them first.
+pub(super) fn holder(url: &str, tree: &[Identity]) -> Option<Identity> {
+    let url: sys::Url = url.parse().ok()?;
+    let held = |id: &&Identity| {
+        let wanted: Vec<String> =
+            sockets::serving(&url, Some(id.pid)).iter().map(|inode| format!("socket:[{inode}]")).collect();
+        let Ok(folder) = std::fs::read_dir(format!("/proc/{}/fd", id.pid)) else { return false };
+        folder
+            .flatten()
+            .filter_map(|fd| std::fs::read_link(fd.path()).ok())
+            .any(|link| link.to_str().is_some_and(|link| wanted.iter().any(|socket| socket == link)))
+    };
+    tree.iter().find(held).copied()
 }
 
 /// A command that puts itself into the background ends well and leaves children behind.

@@ -1,6 +1,7 @@
-//! The kernel's table of TCP sockets, /proc/net/tcp and tcp6 (proc_net(5)). Not here: what a row means for a verdict.
+//! The kernel's tables of sockets, /proc/net/tcp, tcp6, udp, udp6 and unix (proc_net(5)). Not here: what a row means for a verdict.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use sys::{Address, Family, Url};
 
 /// State of a row that listens.
 pub const LISTEN: u8 = 10;
@@ -30,9 +31,14 @@ impl Row {
     /// True for a listener that takes connections to `ip`: there, or on every address.
     #[must_use]
     pub fn listens_on(&self, ip: SocketAddr) -> bool {
+        self.state == LISTEN && self.is_bound_to(ip)
+    }
+
+    /// True for a socket that is bound to `ip`: there, or on every address.
+    #[must_use]
+    pub fn is_bound_to(&self, ip: SocketAddr) -> bool {
         let local = self.local.ip().to_canonical();
-        self.state == LISTEN
-            && self.local.port() == ip.port()
+        self.local.port() == ip.port()
             && (self.local.ip().is_unspecified()
                 || local == ip.ip().to_canonical()
                 || ip.ip().is_unspecified())
@@ -42,12 +48,56 @@ impl Row {
 /// All TCP sockets of the network namespace of process `pid`, or of the caller's.
 #[must_use]
 pub fn rows(pid: Option<i32>) -> Vec<Row> {
+    ["tcp", "tcp6"].iter().flat_map(|name| rows_in(name, pid)).collect()
+}
+
+/// All UDP sockets of the network namespace of process `pid`, or of the caller's.
+#[must_use]
+pub fn udp_rows(pid: Option<i32>) -> Vec<Row> {
+    ["udp", "udp6"].iter().flat_map(|name| rows_in(name, pid)).collect()
+}
+
+fn rows_in(name: &str, pid: Option<i32>) -> Vec<Row> {
+    table(name, pid).lines().skip(1).filter_map(row).collect()
+}
+
+/// One of the kernel's tables; empty where it cannot be read.
+fn table(name: &str, pid: Option<i32>) -> String {
     let of = pid.map_or_else(|| "self".to_owned(), |pid| pid.to_string());
-    ["tcp", "tcp6"]
-        .iter()
-        .filter_map(|name| std::fs::read_to_string(format!("/proc/{of}/net/{name}")).ok())
-        .flat_map(|text| text.lines().skip(1).filter_map(row).collect::<Vec<_>>())
-        .collect()
+    std::fs::read_to_string(format!("/proc/{of}/net/{name}")).unwrap_or_default()
+}
+
+/// Inodes of the sockets that serve at `url`: its listeners, of datagrams the bound sockets, in the namespace of `pid` or the caller's.
+#[must_use]
+pub fn serving(url: &Url, pid: Option<i32>) -> Vec<u64> {
+    match (&url.address, url.family) {
+        (Address::Ip(ip), Family::Udp) => {
+            udp_rows(pid).iter().filter(|row| row.is_bound_to(*ip)).map(|row| row.inode).collect()
+        }
+        (Address::Ip(ip), _) => {
+            rows(pid).iter().filter(|row| row.listens_on(*ip)).map(|row| row.inode).collect()
+        }
+        (Address::Path(path), family) => {
+            let text = table("unix", pid);
+            text.lines().skip(1).filter_map(|line| unix_row(line, path, family)).collect()
+        }
+    }
+}
+
+/// The inode of a line of /proc/net/unix, where it is a socket that serves at `path`.
+///
+/// `Num RefCount Protocol Flags Type St Inode Path`; __SO_ACCEPTCON (0x10000) marks a listener, type 2 datagrams. Many rows of one path
+/// are no contradiction: accepted connections have the listener's.
+fn unix_row(line: &str, path: &str, family: Family) -> Option<u64> {
+    let words: Vec<&str> = line.split_ascii_whitespace().collect();
+    let (flags, kind) = (words.get(3)?, words.get(4)?);
+    let listens = u32::from_str_radix(flags, 16).ok()? & 0x1_0000 != 0;
+    let serves = match family {
+        Family::Unixgram => *kind == "0002",
+        _ => listens,
+    };
+    let here = words.get(7).is_some_and(|word| *word == path);
+    (serves && here).then(|| words.get(6)?.parse().ok()).flatten()
 }
 
 fn row(line: &str) -> Option<Row> {
@@ -95,6 +145,25 @@ mod tests {
         assert_eq!(find().receive_queue, 0);
         let _client = std::net::TcpStream::connect(ip).unwrap();
         assert_eq!(find().receive_queue, 1);
+    }
+
+    #[test]
+    fn shows_who_serves_where_in_each_family() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s");
+        let url = |text: String| text.parse::<Url>().unwrap();
+        let (stream, datagrams) =
+            (url(format!("unix:{}", path.display())), url(format!("unixgram:{}", path.display())));
+        assert!(serving(&stream, None).is_empty() && serving(&datagrams, None).is_empty());
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let _client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        assert_eq!((serving(&stream, None).len(), serving(&datagrams, None).len()), (1, 0));
+        drop(listener);
+        std::fs::remove_file(&path).unwrap();
+        let _socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        assert_eq!((serving(&stream, None).len(), serving(&datagrams, None).len()), (0, 1));
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(serving(&url(format!("udp://{}", udp.local_addr().unwrap())), None).len(), 1);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use harness::conform::scene::Effort;
 use harness::conform::subject::{Nature, Origin, Subject};
 use record::conform::{CaseResult, CaseVerdict};
 use service::Kind;
+use sys::Family;
 
 /// Mutant, the case that must fail it, the service spoken, and words of the report that show the reason.
 const KILLS: &[(&str, &str, Kind, &str)] = &[
@@ -84,6 +85,23 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("inherits-descriptors", "res/cloexec", Kind::Echo, "the listener"),
     ("parent-keeps", "res/connfd-closed", Kind::Echo, "sees no end"),
     ("waits-for-all", "stop/idle-keepalive", Kind::Echo, "still running"),
+    ("gram-answers-twice", "dgram/echo", Kind::Echo, "answered twice"),
+    ("gram-zero-ends", "dgram/zero", Kind::Echo, "exited with status 0"),
+    ("gram-cuts-at-8k", "dgram/truncate", Kind::Echo, "first 8192"),
+    ("gram-one-a-wake", "dgram/burst", Kind::Sized, "that were queued"),
+    ("gram-peer-gone-is-fatal", "dgram/peer-gone", Kind::Echo, "exited with status 3"),
+    ("gram-sound", "dgram/reply-source", Kind::Echo, "does not answer from there"),
+    ("gram-engaged", "dgram/slow-client", Kind::Echo, "beside one that does not read"),
+    ("gram-flood-is-fatal", "dgram/overload", Kind::Echo, "exited with status 3"),
+    ("gram-no-unlink", "unix/stale-path", Kind::Echo, "does not start again"),
+    ("gram-steals-path", "unix/no-steal", Kind::Echo, "at the path of the first"),
+    ("gram-steals-path", "unix/foreign-file", Kind::Echo, "was replaced"),
+    ("gram-leaves-path", "unix/unlink-on-exit", Kind::Echo, "still there"),
+    ("gram-cuts-path", "unix/long-path", Kind::Echo, ""),
+    ("gram-pads-name", "unix/abstract", Kind::Echo, "exact name"),
+    ("gram-send-is-fatal", "udgram/unnamed", Kind::Echo, "exited with status 3"),
+    ("gram-send-is-fatal", "udgram/vanished", Kind::Echo, "exited with status 3"),
+    ("gram-waits-for-room", "udgram/full", Kind::Echo, "reads nothing"),
 ];
 
 /// Cases that only measure: a server, the service, and what the case must say of it. Each tells at least two apart.
@@ -100,12 +118,46 @@ const SAYS: &[(&str, &str, Kind, &str)] = &[
     ("sigpipe-dies", "sigpipe/disposition", Kind::Echo, "default action"),
 ];
 
+/// The cases of datagrams that need no more than a socket (8.6 needs IP_PKTINFO, which the sound one here does without).
+const DGRAM: [&str; 7] = [
+    "dgram/echo",
+    "dgram/zero",
+    "dgram/truncate",
+    "dgram/burst",
+    "dgram/peer-gone",
+    "dgram/slow-client",
+    "dgram/overload",
+];
+/// Those of Unix sockets.
+const UNIX: [&str; 9] = [
+    "unix/stale-path",
+    "unix/no-steal",
+    "unix/foreign-file",
+    "unix/unlink-on-exit",
+    "unix/long-path",
+    "unix/abstract",
+    "udgram/unnamed",
+    "udgram/vanished",
+    "udgram/full",
+];
+
+/// The family in which a mutant is run: datagram servers in that of the case.
+fn family(mutant: &str, cases: &[&str]) -> Family {
+    let of = |prefix: &str| cases.iter().any(|case| case.starts_with(prefix));
+    match mutant.starts_with("gram-") {
+        false => Family::Tcp,
+        true if of("unix/") || of("udgram/") => Family::Unixgram,
+        true => Family::Udp,
+    }
+}
+
 /// Runs `cases` against a mutant. Strict: a SHOULD that is broken must be seen to be.
 fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec<CaseResult>, String> {
     let exe = std::env::current_exe().map_err(|e| e.to_string())?;
     let origin = Origin::Ours { program: exe, args: vec!["--mutant".into(), mutant.into()] };
     let mut subject = Subject::new(mutant, origin, kind, 1);
     subject.nature = Nature::Unknown;
+    subject.family = family(mutant, cases);
     let control = Control::start(kind, 1).map_err(|e| e.to_string())?;
     let chosen: Vec<_> = ALL.iter().copied().filter(|c| cases.is_empty() || cases.contains(&c.id)).collect();
     if !cases.is_empty() && chosen.len() != cases.len() {
@@ -208,6 +260,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("sound::loop_echo", || {
             is_sound("sound-loop", Kind::Echo, &["life/idle-cpu", "fair/slow-reader"])
         }),
+        Test::new("sound::datagrams_echo", || is_sound("gram-sound", Kind::Echo, &DGRAM)),
+        Test::new("sound::datagrams_sized", || is_sound("gram-sound", Kind::Sized, &DGRAM)),
+        Test::new("sound::unix_datagrams", || is_sound("gram-sound", Kind::Echo, &UNIX)),
         Test::new("sound::loop_sized", || is_sound("sound-loop", Kind::Sized, &["fair/slow-reader"])),
         Test::new("sound::fork_echo", || {
             is_sound("sound-fork", Kind::Echo, &["leak/zombies", "proc/tree-clean", "stop/port-free"])

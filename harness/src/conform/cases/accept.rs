@@ -1,6 +1,6 @@
 //! Group 2, accept: connections beside each other, and those that are gone before they are accepted. Descriptor limits: `descriptors`.
 
-use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::facts::Concurrency;
 use super::super::fault::Fault;
@@ -14,6 +14,7 @@ use std::time::Duration;
 /// 2.1
 pub(super) static CONCURRENT: Case = Case {
     id: "accept/concurrent",
+    families: STREAMS,
     number: "2.1",
     level: Level::Must,
     needs: Need::Address,
@@ -135,7 +136,7 @@ fn abort_queued(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             }
         }
     }
-    let queued = evidence::queued(target.ip, running.id.map(|id| id.pid));
+    let queued = evidence::queued(target.ip(), running.id.map(|id| id.pid));
     drop(frozen);
     if resets == 0 || closes == 0 || staying.is_empty() || queued == 0 {
         return Ok(Outcome::Inconclusive(format!("only {queued} connections were queued")));

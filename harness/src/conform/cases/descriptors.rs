@@ -1,6 +1,6 @@
 //! Group 2, accept, at the limits of descriptors: none left, and numbers above 1023.
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::{Peer, Pending};
@@ -119,7 +119,7 @@ fn exhaust(scene: &mut Scene<'_>) -> Result<Result<Exhausted, Outcome>, Fault> {
         peer.exchange(64)?;
         before.push(peer);
     }
-    let squeezed = match Squeezed::new(&running.tree(), target.ip) {
+    let squeezed = match Squeezed::new(&running.tree(), target.ip()) {
         Ok(squeezed) if squeezed.0.is_empty() => {
             return Ok(Err(Outcome::Skipped("no process is seen to hold the listener".to_owned())));
         }
@@ -142,7 +142,7 @@ fn exhaust(scene: &mut Scene<'_>) -> Result<Result<Exhausted, Outcome>, Fault> {
         let _ = peer.complete(&mut pending.within(HOLD));
     }
     sys::clock::pause(HOLD);
-    let queued = evidence::queued(target.ip, scene.running()?.id.map(|id| id.pid));
+    let queued = evidence::queued(target.ip(), scene.running()?.id.map(|id| id.pid));
     let closed = beyond.iter().filter(|(peer, _)| peer.closed_unanswered()).count();
     // Either accept fails, or what it accepts by giving up a reserve is closed at once; closing alone has other reasons too.
     if queued == 0 && (closed < 2 || squeezed.gaps() > 0) {
@@ -156,7 +156,7 @@ fn emfile_survive(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         Ok(exhausted) => exhausted,
         Err(outcome) => return Ok(outcome),
     };
-    let queued = evidence::queued(scene.target()?.ip, None);
+    let queued = evidence::queued(scene.target()?.ip(), None);
     for peer in &mut exhausted.before {
         if let Err(fault) = peer.exchange(64) {
             return match scene.running()?.ended() {
@@ -217,6 +217,7 @@ fn emfile_spin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 2.9
 pub(super) static FD_1024: Case = Case {
     id: "accept/fd-1024",
+    families: STREAMS,
     number: "2.9",
     level: Level::Must,
     needs: Need::Command,

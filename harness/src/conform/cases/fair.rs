@@ -1,6 +1,6 @@
 //! Group 6, backpressure and fairness: one client's trouble is its own.
 
-use super::super::case::{Case, Level, Need, Outcome, SIZABLE};
+use super::super::case::{Case, Level, Need, Outcome, SIZABLE, STREAMS};
 use super::super::fault::Fault;
 use super::super::peer::Peer;
 use super::super::scene::Scene;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 /// 6.1
 pub(super) static SLOW_READER: Case = Case {
     id: "fair/slow-reader",
+    families: STREAMS,
     number: "6.1",
     level: Level::Must,
     needs: Need::Address,

@@ -1,6 +1,6 @@
 //! Group 4, half-close and abort: the peer has said its last word, or is gone in the middle.
 
-use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, SIZABLE};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, SIZABLE, STREAMS};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::{End, Peer};
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// 4.1
 pub(super) static CLIENT_FIN: Case = Case {
     id: "half/client-fin",
+    families: STREAMS,
     number: "4.1",
     level: Level::Must,
     needs: Need::Address,
@@ -130,7 +131,7 @@ fn no_spin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         peer.send_and_finish(&mut pending)?;
     }
     let waits = || {
-        let rows = evidence::rows_of(target.ip, None);
+        let rows = evidence::rows_of(target.ip(), None);
         rows.iter().any(|row| Some(row.remote) == peer.address() && row.send_queue > 0)
     };
     if !evidence::settle(scene.settle(), || peer.unread() > 0 && waits()) {

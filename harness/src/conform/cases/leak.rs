@@ -1,6 +1,6 @@
 //! Group 7, resources and leaks: what a connection took comes back.
 
-use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
@@ -12,6 +12,7 @@ use service::Kind;
 /// 7.1
 pub(super) static FD: Case = Case {
     id: "leak/fd",
+    families: STREAMS,
     number: "7.1",
     level: Level::Must,
     needs: Need::SameHost,
@@ -46,7 +47,7 @@ fn fd(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let settle = scene.settle();
     let running = scene.running()?;
     let pid = running.id.map(|id| id.pid);
-    let waiting = || evidence::count_in_state(target.ip, pid, CLOSE_WAIT);
+    let waiting = || evidence::count_in_state(target.ip(), pid, CLOSE_WAIT);
     if !evidence::settle(settle, || waiting() == 0) {
         return Ok(Outcome::Violates(format!("{} connections of {cycles} stay in CLOSE_WAIT", waiting())));
     }
@@ -64,6 +65,7 @@ fn fd(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 7.3
 pub(super) static ZOMBIES: Case = Case {
     id: "leak/zombies",
+    families: STREAMS,
     number: "7.3",
     level: Level::Must,
     needs: Need::Pid,

@@ -1,6 +1,6 @@
 //! Group 1, lifecycle: starting beside another, starting again, resting.
 
-use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::Peer;
@@ -29,17 +29,17 @@ const SECOND_WITHIN: Duration = Duration::from_secs(6);
 fn bind_conflict(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let start = Instant::now();
-    let second = scene.subject.launch(&Begin::default(), Some(target.ip), SECOND_WITHIN);
+    let second = scene.subject.launch(&Begin::default(), Some(&target.url), SECOND_WITHIN);
     let took = start.elapsed();
     target.canary(1).map_err(|f| f.during("the first instance, after the second was started"))?;
     match second {
         Ok(Some(child)) => {
             let pid = Some(child.pid());
             let listeners =
-                evidence::rows_of(target.ip, pid).iter().filter(|row| row.state == LISTEN).count();
+                evidence::rows_of(target.ip(), pid).iter().filter(|row| row.state == LISTEN).count();
             Ok(if listeners > 1 {
                 Outcome::Info("shares the port: both instances listen (SO_REUSEPORT)".to_owned())
-            } else if evidence::holds_listener(child.pid(), target.ip) {
+            } else if evidence::holds_listener(child.pid(), target.ip()) {
                 Outcome::Violates("the second instance runs with the first one's listener".to_owned())
             } else {
                 Outcome::Tolerable("the second instance stays up without the socket".to_owned())
@@ -119,16 +119,16 @@ fn restart_timewait(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         peer.drain(settle)?;
     }
     drop(peers);
-    if !evidence::settle(settle, || evidence::count_in_state(target.ip, None, TIME_WAIT) > 0) {
+    if !evidence::settle(settle, || evidence::count_in_state(target.ip(), None, TIME_WAIT) > 0) {
         return Ok(Outcome::Inconclusive("no connection of the port is in TIME_WAIT".to_owned()));
     }
-    let rows = evidence::count_in_state(target.ip, None, TIME_WAIT);
-    match scene.subject.start(&Begin::default(), Some(target.ip)) {
+    let rows = evidence::count_in_state(target.ip(), None, TIME_WAIT);
+    match scene.subject.start(&Begin::default(), Some(&target.url)) {
         Ok(()) => {
             scene.target()?.canary(9)?;
             Ok(Outcome::Holds(format!(
                 "started again on port {} with {rows} rows in TIME_WAIT",
-                target.ip.port()
+                target.ip().port()
             )))
         }
         Err(fault) => {
@@ -141,6 +141,7 @@ fn restart_timewait(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 1.6
 pub(super) static IDLE_CPU: Case = Case {
     id: "life/idle-cpu",
+    families: STREAMS,
     number: "1.6",
     level: Level::Must,
     needs: Need::Pid,

@@ -1,6 +1,6 @@
 //! Group 6, fairness under load: slow writers, greedy clients, newcomers. A client that does not read: `fair`.
 
-use super::super::case::{BASE, Case, LASTING, Level, Outcome, SIZABLE};
+use super::super::case::{BASE, Case, LASTING, Level, Outcome, SIZABLE, STREAMS};
 use super::super::fault::Fault;
 use super::super::peer::Peer;
 use super::super::scene::Scene;
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 /// 6.2
 pub(super) static SLOW_WRITER: Case = Case {
     id: "fair/slow-writer",
+    families: STREAMS,
     number: "6.2",
     level: Level::Should,
     services: LASTING,
@@ -64,6 +65,7 @@ fn slow_writer(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 6.3
 pub(super) static GREEDY: Case = Case {
     id: "fair/greedy",
+    families: STREAMS,
     number: "6.3",
     services: SIZABLE,
     sizes: true,
@@ -155,6 +157,7 @@ fn with_busy<T>(
 /// 6.4
 pub(super) static NEW_UNDER_LOAD: Case = Case {
     id: "fair/new-under-load",
+    families: STREAMS,
     number: "6.4",
     services: LASTING,
     lasting: true,

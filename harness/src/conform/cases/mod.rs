@@ -2,6 +2,7 @@
 
 mod accept;
 mod descriptors;
+mod dgram;
 mod fair;
 mod half;
 mod leak;
@@ -18,6 +19,7 @@ mod start;
 mod stop;
 mod storm;
 mod stream;
+mod unix;
 mod wire;
 
 use super::case::Case;
@@ -78,6 +80,23 @@ pub static ALL: &[&Case] = &[
     &resources::CLOEXEC,
     &resources::CONNFD_CLOSED,
     &resources::CHURN_PORTS,
+    &dgram::ECHO,
+    &dgram::ZERO,
+    &dgram::TRUNCATE,
+    &dgram::BURST,
+    &dgram::PEER_GONE,
+    &dgram::REPLY_SOURCE,
+    &dgram::SLOW_CLIENT,
+    &dgram::OVERLOAD,
+    &unix::STALE_PATH,
+    &unix::NO_STEAL,
+    &unix::FOREIGN_FILE,
+    &unix::UNLINK,
+    &unix::LONG_PATH,
+    &unix::ABSTRACT_NAME,
+    &unix::UNNAMED,
+    &unix::VANISHED,
+    &unix::FULL,
     &process::TREE_CLEAN,
     &process::GARBAGE,
     &stop::TERM,

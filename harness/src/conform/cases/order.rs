@@ -1,6 +1,6 @@
 //! Group 3, stream semantics, where the order of events matters: what is queued while the server looks away. What is on the wire: `wire`.
 
-use super::super::case::{BASE, Case, LASTING, Need, Outcome, SIZABLE};
+use super::super::case::{BASE, Case, LASTING, Need, Outcome, SIZABLE, STREAMS};
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
 use super::super::peer::{Peer, Pending};
@@ -15,6 +15,7 @@ use std::time::Duration;
 /// 3.4
 pub(super) static WRITE_WRITE: Case = Case {
     id: "stream/write-write",
+    families: STREAMS,
     number: "3.4",
     services: &[Kind::Echo],
     sizes: true,
@@ -41,6 +42,7 @@ fn write_write(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 3.6
 pub(super) static EINTR: Case = Case {
     id: "stream/eintr",
+    families: STREAMS,
     number: "3.6",
     needs: Need::Pid,
     services: SIZABLE,
@@ -109,6 +111,7 @@ fn disturb(scene: &mut Scene<'_>) -> Result<(), Fault> {
 /// 3.8
 pub(super) static CROSSTALK: Case = Case {
     id: "stream/crosstalk",
+    families: STREAMS,
     number: "3.8",
     services: SIZABLE,
     sizes: true,

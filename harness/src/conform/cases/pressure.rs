@@ -1,6 +1,6 @@
 //! Group 6, backpressure: what a server holds for those who do not read, who gets the next turn, and how long silence is borne.
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::facts::Concurrency;
 use super::super::fault::Fault;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 /// 6.5
 pub(super) static MEMORY: Case = Case {
     id: "back/memory",
+    families: STREAMS,
     number: "6.5",
     needs: Need::Pid,
     services: &[Kind::Echo],
@@ -25,6 +26,7 @@ pub(super) static MEMORY: Case = Case {
 /// 6.6
 pub(super) static RESUME: Case = Case {
     id: "back/resume",
+    families: STREAMS,
     number: "6.6",
     services: &[Kind::Echo],
     sizes: true,
@@ -94,6 +96,7 @@ fn resume(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 6.7
 pub(super) static QUEUE_TURN: Case = Case {
     id: "back/queue-turn",
+    families: STREAMS,
     number: "6.7",
     services: LASTING,
     lasting: true,
@@ -164,6 +167,7 @@ fn queue_turn(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 6.8
 pub(super) static TIMEOUTS: Case = Case {
     id: "idle/timeouts",
+    families: STREAMS,
     number: "6.8",
     level: Level::Info,
     services: LASTING,

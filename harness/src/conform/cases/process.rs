@@ -1,6 +1,6 @@
 //! Group 10, process and thread hygiene.
 
-use super::super::case::{ANY, BASE, Case, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::Peer;
@@ -11,6 +11,7 @@ use std::time::Duration;
 /// 10.1
 pub(super) static TREE_CLEAN: Case = Case {
     id: "proc/tree-clean",
+    families: STREAMS,
     number: "10.1",
     level: Level::Must,
     needs: Need::Command,
@@ -31,7 +32,7 @@ fn tree_clean(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         return Ok(Outcome::Holds("nothing is left of it".to_owned()));
     }
     let left = child.tree();
-    let holding = left.iter().filter(|id| evidence::holds_listener(id.pid, target.ip)).count();
+    let holding = left.iter().filter(|id| evidence::holds_listener(id.pid, target.ip())).count();
     child.kill();
     let text = format!("{} of its processes are left, {holding} of them with its listener", left.len());
     Ok(if holding > 0 { Outcome::Violates(text) } else { Outcome::Tolerable(text) })
@@ -40,6 +41,7 @@ fn tree_clean(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 10.6
 pub(super) static GARBAGE: Case = Case {
     id: "proc/garbage",
+    families: STREAMS,
     number: "10.6",
     level: Level::Must,
     needs: Need::Address,

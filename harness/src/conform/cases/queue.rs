@@ -1,6 +1,6 @@
 //! Group 2, accept: many at once, the queue before accept, many that stay. One after the other: `accept`.
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
@@ -110,7 +110,7 @@ fn backlog(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         }
     }
     let pid = scene.running()?.id.map(|id| id.pid);
-    let queued = evidence::queued(target.ip, pid);
+    let queued = evidence::queued(target.ip(), pid);
     drop(frozen);
     if queued < 2 {
         return Ok(Outcome::Inconclusive(format!("only {queued} connections were queued")));
@@ -141,7 +141,7 @@ pub(super) static NONBLOCKING_LISTENER: Case = Case {
 const O_NONBLOCK: u32 = 0o4000;
 
 fn nonblocking_listener(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
-    let ip = scene.target()?.ip;
+    let ip = scene.target()?.ip();
     let running = scene.running()?;
     let (mut multiplexed, mut blocking, mut accepting, mut unknown) = (0, 0, 0, 0);
     for id in running.tree() {
@@ -178,6 +178,7 @@ fn nonblocking_listener(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 2.10
 pub(super) static MANY_IDLE: Case = Case {
     id: "accept/many-idle",
+    families: STREAMS,
     number: "2.10",
     services: LASTING,
     lasting: true,
@@ -199,7 +200,7 @@ fn many_idle(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         idle.push(Peer::connect(&target, n).map_err(|f| f.during(format!("{n} idle connections open")))?);
     }
     let pid = scene.running()?.id.map(|id| id.pid);
-    evidence::settle(scene.settle(), || evidence::queued(target.ip, pid) == 0);
+    evidence::settle(scene.settle(), || evidence::queued(target.ip(), pid) == 0);
     match target.canary(wanted) {
         Ok(()) => {}
         Err(fault) if fault.is_silence() && scene.subject.nature != Nature::Concurrent => {

@@ -1,6 +1,6 @@
 //! Group 7, resources: memory, threads, the epoll set, and descriptors in the wrong hands. Descriptors and zombies: `leak`.
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::{End, Peer};
@@ -13,6 +13,7 @@ use std::time::Duration;
 /// 7.2
 pub(super) static RSS_THREADS: Case = Case {
     id: "leak/rss-threads",
+    families: STREAMS,
     number: "7.2",
     needs: Need::Pid,
     requirement: "Memory and threads come back, however many connections there were (CPython #81374, #75416)",
@@ -60,6 +61,7 @@ fn rss_threads(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 7.4
 pub(super) static EPOLL_SET: Case = Case {
     id: "leak/epoll-set",
+    families: STREAMS,
     number: "7.4",
     level: Level::Should,
     needs: Need::Pid,
@@ -113,6 +115,7 @@ fn epoll_set(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 7.5
 pub(super) static CLOEXEC: Case = Case {
     id: "res/cloexec",
+    families: STREAMS,
     number: "7.5",
     level: Level::Should,
     needs: Need::Pid,
@@ -140,7 +143,7 @@ fn cloexec(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             let Some(flags) = evidence::flags(id.pid, fd) else { continue };
             looked_at += 1;
             if flags & O_CLOEXEC == 0 {
-                let is_listener = evidence::listeners(id.pid, target.ip).contains(&fd);
+                let is_listener = evidence::listeners(id.pid, target.ip()).contains(&fd);
                 open.push(if is_listener {
                     format!("{fd} (the listener)")
                 } else {
@@ -161,6 +164,7 @@ fn cloexec(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 7.6
 pub(super) static CONNFD_CLOSED: Case = Case {
     id: "res/connfd-closed",
+    families: STREAMS,
     number: "7.6",
     services: LASTING,
     lasting: true,
@@ -215,7 +219,7 @@ fn churn_ports(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let pid = scene.running()?.id.map(|id| id.pid);
     let count = scene.count(200, 50);
-    let port = target.ip.port();
+    let port = target.ip().port();
     let mut own = HashSet::new();
     for n in 0..count {
         let mut peer = Peer::connect(&target, n)?;

@@ -1,6 +1,6 @@
 //! Group 5, SIGPIPE: writing to a peer that is gone.
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, SIZABLE};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, SIZABLE, STREAMS};
 use super::super::fault::Fault;
 use super::super::freeze::Frozen;
 use super::super::peer::Peer;
@@ -11,6 +11,7 @@ use std::time::Duration;
 /// 5.1
 pub(super) static FIN: Case = Case {
     id: "sigpipe/fin",
+    families: STREAMS,
     number: "5.1",
     level: Level::Must,
     needs: Need::Address,
@@ -117,6 +118,7 @@ fn rst(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 5.4
 pub(super) static DISPOSITION: Case = Case {
     id: "sigpipe/disposition",
+    families: STREAMS,
     number: "5.4",
     level: Level::Info,
     needs: Need::Pid,

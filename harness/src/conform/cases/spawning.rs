@@ -1,6 +1,6 @@
 //! Group 2, accept, at the limit of processes and threads. The limit itself: `cgroup::Ceiling` and RLIMIT_NPROC.
 
-use super::super::case::{BASE, Case, LASTING, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::Peer;
@@ -13,6 +13,7 @@ use std::time::Duration;
 /// 2.8
 pub(super) static SPAWN_LIMIT: Case = Case {
     id: "accept/spawn-limit",
+    families: STREAMS,
     number: "2.8",
     needs: Need::Pid,
     services: LASTING,

@@ -1,6 +1,6 @@
 //! Group 1, lifecycle: what a start is worth, where it cannot succeed, and where nobody hears what the server says (5.5 too).
 
-use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::Peer;
@@ -12,6 +12,7 @@ use sys::spawn::Begin;
 /// 1.1
 pub(super) static READY: Case = Case {
     id: "life/ready",
+    families: STREAMS,
     number: "1.1",
     needs: Need::Command,
     requirement: "A server that is started serves soon, and at once when it says that it is ready (nginx-tests waitforfile; DESIGN, server process)",
@@ -105,6 +106,7 @@ fn bad_address(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 1.5
 pub(super) static CLOSED_STDIO: Case = Case {
     id: "life/closed-stdio",
+    families: STREAMS,
     number: "1.5",
     level: Level::Should,
     needs: Need::Command,
@@ -149,6 +151,7 @@ fn closed_stdio(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 5.5
 pub(super) static STDOUT: Case = Case {
     id: "sigpipe/stdout",
+    families: STREAMS,
     number: "5.5",
     level: Level::Should,
     needs: Need::Command,

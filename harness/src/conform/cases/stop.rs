@@ -1,6 +1,6 @@
 //! Group 12, shutdown.
 
-use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome};
+use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::{End, Peer};
@@ -12,6 +12,7 @@ use std::time::Duration;
 /// 12.1
 pub(super) static TERM: Case = Case {
     id: "stop/term",
+    families: STREAMS,
     number: "12.1",
     level: Level::Must,
     needs: Need::Command,
@@ -103,7 +104,7 @@ fn drain(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let mut pending = peer.prepare(LARGE);
     peer.fill(&mut pending.out, u64::MAX, target.reply)?;
     let under_way = || {
-        let rows = evidence::rows_of(target.ip, None);
+        let rows = evidence::rows_of(target.ip(), None);
         peer.unread() > 0 && rows.iter().any(|row| Some(row.remote) == peer.address() && row.send_queue > 0)
     };
     if !evidence::settle(scene.settle(), under_way) {
@@ -132,6 +133,7 @@ fn drain(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 12.4
 pub(super) static IDLE_KEEPALIVE: Case = Case {
     id: "stop/idle-keepalive",
+    families: STREAMS,
     number: "12.4",
     level: Level::Must,
     needs: Need::Command,
@@ -151,7 +153,7 @@ fn idle_keepalive(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let silent = Peer::connect(&target, 1)?;
     // One that was never accepted would hold up nobody.
-    evidence::settle(scene.settle(), || evidence::queued(target.ip, None) == 0);
+    evidence::settle(scene.settle(), || evidence::queued(target.ip(), None) == 0);
     let grace = if scene.effort == Effort::Quick { OUR_GRACE } else { GRACE };
     let stopped = take(scene)?.stop(grace);
     drop(silent);
@@ -189,12 +191,12 @@ fn port_free(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         return Ok(Outcome::Inconclusive("it did not end on SIGTERM; see case 12.1".to_owned()));
     };
     let listeners =
-        || evidence::rows_of(target.ip, None).iter().filter(|row| row.listens_on(target.ip)).count();
+        || evidence::rows_of(target.ip(), None).iter().filter(|row| row.listens_on(target.ip())).count();
     let left = listeners();
-    let bound = std::net::TcpListener::bind(target.ip);
+    let bound = std::net::TcpListener::bind(target.ip());
     drop(child);
     Ok(match (left, bound) {
-        (0, Ok(_)) => Outcome::Holds(format!("port {} was bound at once", target.ip.port())),
+        (0, Ok(_)) => Outcome::Holds(format!("port {} was bound at once", target.ip().port())),
         (0, Err(error)) => Outcome::Violates(format!("the port cannot be bound: {error}")),
         (n, _) => Outcome::Violates(format!("{n} listeners are left on the port")),
     })

@@ -43,7 +43,7 @@ fn server_closes(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         let _ = peer.finish();
         let Some(own) = peer.address() else { return Err(Fault::harness("a connection without an address")) };
         let waits = || {
-            let rows = evidence::rows_of(target.ip, pid);
+            let rows = evidence::rows_of(target.ip(), pid);
             rows.iter().any(|row| row.remote.port() == own.port() && row.state == CLOSE_WAIT)
         };
         // What it still sends is taken, so that nothing but its own will keeps it from closing.
@@ -218,7 +218,7 @@ fn half_open(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     peer.exchange(64)?;
     let running = scene.running()?;
     let Some(own) = peer.address() else { return Err(Fault::harness("a connection without an address")) };
-    let rows = evidence::rows_of(target.ip, running.id.map(|id| id.pid));
+    let rows = evidence::rows_of(target.ip(), running.id.map(|id| id.pid));
     let inode = rows.iter().find(|row| row.remote.port() == own.port()).map(|row| row.inode);
     let holder = running.tree().into_iter().find_map(|id| {
         let is = |fd: &i32| inode.is_some() && evidence::socket_inode(&evidence::link(id.pid, *fd)) == inode;

@@ -135,8 +135,8 @@ fn dual_stack(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let target = scene.target()?;
     let within = scene.pace.scale(Duration::from_secs(5));
-    let any = SocketAddr::from(([0_u16; 8], 0));
-    let child = match scene.subject.launch(&Begin::default(), Some(any), within) {
+    let any = target.url.at(SocketAddr::from(([0_u16; 8], 0)));
+    let child = match scene.subject.launch(&Begin::default(), Some(&any), within) {
         Ok(Some(child)) => child,
         Ok(None) => return Err(Fault::harness("nothing was started")),
         Err(fault) => return Ok(Outcome::Info(format!("does not start at [::]: {fault}"))),
@@ -145,7 +145,7 @@ fn dual_stack(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let port = url.ip().map_or(0, |ip| ip.port());
     let reach = |host: &str| -> Result<String, Fault> {
         let ip: SocketAddr = format!("{host}:{port}").parse().map_err(Fault::harness)?;
-        Ok(match (Target { ip, ..target.clone() }).canary(1) {
+        Ok(match (Target { url: url.at(ip), ..target.clone() }).canary(1) {
             Ok(()) => format!("{host}: served"),
             Err(fault) => format!("{host}: {fault}"),
         })

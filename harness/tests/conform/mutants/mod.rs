@@ -2,6 +2,7 @@
 //!
 //! Without a flaw, each of the engines is a sound server: the tests check that too, so that it is the flaw that fails.
 
+pub(crate) mod datagrams;
 mod forks;
 mod looped;
 mod threads;
@@ -191,9 +192,13 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
     let value = |flag: &str| args.iter().position(|a| a == flag).and_then(|i| args.get(i + 1));
     let bad = |what: &str| io::Error::other(format!("{what} is missing or unknown"));
     let name = value("--mutant").ok_or_else(|| bad("--mutant"))?;
-    let flaw = ALL.iter().find(|(n, _)| n == name).ok_or_else(|| bad("the mutant's name"))?.1;
-    let url: sys::Url = value("--listen").and_then(|u| u.parse().ok()).ok_or_else(|| bad("--listen"))?;
+    let place = value("--listen").ok_or_else(|| bad("--listen"))?;
     let kind: Kind = value("--service").map_or(Ok(Kind::Echo), |s| s.parse()).map_err(io::Error::other)?;
+    if let Some((_, flaw)) = datagrams::ALL.iter().find(|(n, _)| n == name) {
+        return datagrams::serve(&place.parse().map_err(io::Error::other)?, kind, *flaw);
+    }
+    let flaw = ALL.iter().find(|(n, _)| n == name).ok_or_else(|| bad("the mutant's name"))?.1;
+    let url: sys::Url = place.parse().map_err(io::Error::other)?;
     let ip = url.ip().ok_or_else(|| bad("the port"))?;
     let (listener, bound) = match listen(ip, flaw) {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse && flaw == Flaw::ConflictIsFine => {
