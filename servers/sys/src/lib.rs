@@ -12,6 +12,7 @@ pub mod affinity;
 pub mod alloc;
 pub mod bell;
 pub mod clock;
+pub mod datagram;
 pub mod epoll;
 pub mod errno;
 pub mod inbox;
