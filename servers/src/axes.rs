@@ -77,12 +77,38 @@ pub enum Support {
     No(&'static str),
 }
 
-/// The families of a model that serves streams, and no datagrams so far.
+/// Every family.
+#[must_use]
+pub fn everything(_: Family) -> Support {
+    Support::Yes
+}
+
+/// The families of a model that hands connections over, which datagrams do not have.
 #[must_use]
 pub fn streams(family: Family) -> Support {
     match family {
         Family::Tcp | Family::Unix => Support::Yes,
-        Family::Udp | Family::Unixgram => Support::No("datagrams are not served yet"),
+        Family::Udp | Family::Unixgram => {
+            Support::No("what it hands over is a connection, and datagrams have none")
+        }
+    }
+}
+
+/// The families of a model for datagrams.
+#[must_use]
+pub fn datagrams(family: Family) -> Support {
+    match family {
+        Family::Tcp | Family::Unix => Support::No("it is about datagrams: a stream has no messages to batch"),
+        Family::Udp | Family::Unixgram => Support::Yes,
+    }
+}
+
+/// The families of a model that is about UDP itself.
+#[must_use]
+pub fn udp_only(family: Family) -> Support {
+    match family {
+        Family::Unixgram => Support::No("Unix datagrams have neither segments nor ports of their own"),
+        other => datagrams(other),
     }
 }
 
@@ -95,11 +121,22 @@ pub fn tcp_only(family: Family) -> Support {
     }
 }
 
+/// The families of a model that does not serve Unix streams so far.
+#[must_use]
+pub fn tcp_and_datagrams(family: Family) -> Support {
+    match family {
+        Family::Unix => Support::No("Unix stream sockets are not served yet"),
+        _ => Support::Yes,
+    }
+}
+
 /// The families of a model with several listeners on one port.
 #[must_use]
 pub fn tcp_by_port(family: Family) -> Support {
     match family {
-        Family::Unix => Support::No("a Unix socket has one listener: SO_REUSEPORT is refused (EOPNOTSUPP)"),
-        other => streams(other),
+        Family::Unix | Family::Unixgram => {
+            Support::No("a Unix socket has one listener: SO_REUSEPORT is refused (EOPNOTSUPP)")
+        }
+        Family::Tcp | Family::Udp => Support::Yes,
     }
 }

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
-use sys::Url;
+use sys::{Family, Url};
 
 /// Wrong use (the number is that of `record::Exit`, which this crate may not import).
 const USAGE: u8 = 2;
@@ -25,7 +25,7 @@ const BROKEN: u8 = 4;
 struct Args {
     /// The concurrency model
     model: String,
-    /// Where to listen: tcp://HOST:PORT (port 0 lets the kernel choose), unix:/PATH or unix:@NAME
+    /// Where to listen: tcp:// or udp://HOST:PORT (port 0 lets the kernel choose), unix: or unixgram:/PATH or @NAME
     #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:0")]
     listen: String,
     /// What is said: greeting, echo, sized, http
@@ -119,7 +119,8 @@ fn command(args: Args) -> Result<(), Failure> {
     if !args.exec.is_empty() {
         endpoint.handler = Handler::Program(args.exec);
     }
-    (entry.run)(args.service, args.work, endpoint)
+    entry
+        .run_at(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
 }
 
@@ -137,6 +138,12 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
     }
     if let Support::No(reason) = (entry.model.supports)(url.family) {
         return Err(usage(format!("{} does not serve {}: {reason}", args.model, url.family)));
+    }
+    if matches!(url.family, Family::Udp | Family::Unixgram) && !args.service.in_datagrams() {
+        return Err(usage(format!(
+            "{} needs a stream: {} carries greeting, echo and sized",
+            args.service, url.family
+        )));
     }
     if !(0.0..=3600.0).contains(&args.grace) {
         return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));

@@ -5,8 +5,9 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
+use sys::datagram::{self, Bound};
 use sys::path::Claim;
-use sys::{Listening, Url};
+use sys::{Family, Listening, Url};
 
 /// Options that mean the same for every model.
 #[derive(Clone, Copy, Debug)]
@@ -48,7 +49,7 @@ pub enum Handler {
     Here,
 }
 
-/// A bound and listening socket. Dropped by the process that made it, it takes a path that was made for it along; models that move
+/// A bound and listening socket; of datagrams, a bound one. Dropped by the process that made it, it takes a path that was made for it along; models that move
 /// the listener out keep the rest until they end.
 #[derive(Debug)]
 pub struct Endpoint {
@@ -70,9 +71,13 @@ impl Endpoint {
     /// Binds and listens, on a stream of either family.
     ///
     /// # Errors
-    /// Those of [`sys::listen()`]; with several listeners, of bind(2) and listen(2), and Unsupported for a family without ports.
+    /// Those of [`sys::listen()`]; with several listeners, of bind(2) and listen(2), and Unsupported for a family without ports. Datagrams
+    /// as [`sys::datagram::bind`] has them.
     pub fn bind(url: &Url, options: Options, listeners: Listeners) -> io::Result<Self> {
         let handler = Handler::Own;
+        if matches!(url.family, Family::Udp | Family::Unixgram) {
+            return Self::bind_datagrams(url, options, listeners);
+        }
         if listeners == Listeners::One {
             let Listening { fd: listener, url, claim } = sys::listen(url, options.backlog)?;
             return Ok(Self { listener, siblings: Vec::new(), url, options, handler, claim });
@@ -82,6 +87,18 @@ impl Endpoint {
         let (listener, bound) = group.next().ok_or(io::ErrorKind::InvalidInput)?;
         let siblings = group.map(|(listener, _)| listener).collect();
         Ok(Self { listener, siblings, url: url.at(bound), options, handler, claim: None })
+    }
+
+    fn bind_datagrams(url: &Url, options: Options, listeners: Listeners) -> io::Result<Self> {
+        let handler = Handler::Own;
+        if listeners == Listeners::One {
+            let Bound { fd: listener, url, claim } = datagram::bind(url)?;
+            return Ok(Self { listener, siblings: Vec::new(), url, options, handler, claim });
+        }
+        let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
+        let (mut sockets, bound) = datagram::bind_group(ip, options.workers)?;
+        let listener = sockets.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { listener, siblings: sockets, url: url.at(bound), options, handler, claim: None })
     }
 
     /// In place of a listener, the connection that is this process's standard input (see [`Handler::Here`]).

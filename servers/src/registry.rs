@@ -32,10 +32,58 @@ pub struct Entry {
     pub model: &'static Model,
     /// How many listeners it is given.
     pub listeners: Listeners,
-    /// Runs it until it is told to stop.
-    pub run: fn(Kind, Option<Work>, Endpoint) -> io::Result<()>,
+    /// Runs it over streams until it is told to stop.
+    pub run: Run,
+    /// The same over datagrams, where the model serves them.
+    pub datagrams: Option<Run>,
     /// Whether it can run on this machine, found out by trying; else why not. Most can anywhere.
     pub probe: fn() -> Result<(), String>,
+}
+
+/// Runs a model with a service and its handler work.
+pub type Run = fn(Kind, Option<Work>, Endpoint) -> io::Result<()>;
+
+impl Entry {
+    const fn and(self, datagrams: Run) -> Self {
+        Self { datagrams: Some(datagrams), ..self }
+    }
+
+    /// How it runs at `endpoint`, by its family.
+    ///
+    /// # Errors
+    /// Unsupported, which [`Model::supports`] has told of before.
+    pub fn run_at(&self, kind: Kind, work: Option<Work>, endpoint: Endpoint) -> io::Result<()> {
+        match (endpoint.url.family, self.datagrams) {
+            (Family::Tcp | Family::Unix, _) => (self.run)(kind, work, endpoint),
+            (Family::Udp | Family::Unixgram, Some(run)) => run(kind, work, endpoint),
+            (Family::Udp | Family::Unixgram, None) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+/// How a model runs over datagrams, monomorphised for each service that they carry.
+macro_rules! grams {
+    ($name:ident) => {
+        |kind, work, endpoint| match kind {
+            Kind::Greeting => models::$name::serve_datagrams(service::greeting::Greeting { work }, endpoint),
+            Kind::Echo => models::$name::serve_datagrams(service::echo::Echo { work }, endpoint),
+            Kind::Sized => models::$name::serve_datagrams(service::sized::SizedService { work }, endpoint),
+            Kind::Http => Err(io::ErrorKind::Unsupported.into()),
+        }
+    };
+}
+
+/// A model for datagrams alone.
+macro_rules! only_datagrams {
+    ($name:ident) => {
+        Entry {
+            model: &models::$name::MODEL,
+            listeners: Listeners::One,
+            run: |_, _, _| Err(io::ErrorKind::Unsupported.into()),
+            datagrams: Some(grams!($name)),
+            probe: || Ok(()),
+        }
+    };
 }
 
 macro_rules! entry {
@@ -58,6 +106,7 @@ macro_rules! entry {
                 Kind::Sized => models::$name::serve(service::sized::SizedService { work }, endpoint),
                 Kind::Http => models::$name::serve(service::http::Http { work }, endpoint),
             },
+            datagrams: None,
             probe: $probe,
         }
     };
@@ -65,34 +114,34 @@ macro_rules! entry {
 
 /// Every model, in the order in which they are listed.
 pub static MODELS: [Entry; 32] = [
-    entry!(iterative),
-    entry!(fork),
+    entry!(iterative).and(grams!(iterative)),
+    entry!(fork).and(grams!(fork)),
     entry!(inetd),
-    entry!(prefork),
-    entry!(prefork_flock),
-    entry!(prefork_mutex),
+    entry!(prefork).and(grams!(prefork)),
+    entry!(prefork_flock).and(grams!(prefork_flock)),
+    entry!(prefork_mutex).and(grams!(prefork_mutex)),
     entry!(prefork_fdpass),
-    entry!(prefork_reuseport, listeners: EachWorker),
-    entry!(thread),
-    entry!(prethread),
-    entry!(prethread_mutex),
-    entry!(thread_pool),
-    entry!(leader_follower),
-    entry!(rayon_pool),
-    entry!(select),
-    entry!(poll),
-    entry!(epoll),
-    entry!(epoll_edge),
-    entry!(epoll_oneshot),
+    entry!(prefork_reuseport, listeners: EachWorker).and(grams!(prefork_reuseport)),
+    entry!(thread).and(grams!(thread)),
+    entry!(prethread).and(grams!(prethread)),
+    entry!(prethread_mutex).and(grams!(prethread_mutex)),
+    entry!(thread_pool).and(grams!(thread_pool)),
+    entry!(leader_follower).and(grams!(leader_follower)),
+    entry!(rayon_pool).and(grams!(rayon_pool)),
+    entry!(select).and(grams!(select)),
+    entry!(poll).and(grams!(poll)),
+    entry!(epoll).and(grams!(epoll)),
+    entry!(epoll_edge).and(grams!(epoll_edge)),
+    entry!(epoll_oneshot).and(grams!(epoll_oneshot)),
     entry!(epoll_reactors),
-    entry!(epoll_shared),
-    entry!(epoll_exclusive),
-    entry!(epoll_reuseport, listeners: EachWorker),
-    entry!(epoll_offload),
-    entry!(tasks),
-    entry!(async_current),
-    entry!(async_per_core),
-    entry!(smol),
+    entry!(epoll_shared).and(grams!(epoll_shared)),
+    entry!(epoll_exclusive).and(grams!(epoll_exclusive)),
+    entry!(epoll_reuseport, listeners: EachWorker).and(grams!(epoll_reuseport)),
+    entry!(epoll_offload).and(grams!(epoll_offload)),
+    entry!(tasks).and(grams!(tasks)),
+    entry!(async_current).and(grams!(async_current)),
+    entry!(async_per_core).and(grams!(async_per_core)),
+    entry!(smol).and(grams!(smol)),
     entry!(uring, probe: sys::uring::probe),
     entry!(uring_multishot, probe: sys::uring::probe),
     entry!(uring_reuseport, listeners: EachWorker, probe: sys::uring::probe),

@@ -5,6 +5,7 @@ pub mod blocking;
 pub mod completion;
 pub mod conn;
 pub mod counters;
+pub mod datagram;
 pub mod drain;
 pub mod forking;
 pub mod gate;

@@ -1,7 +1,8 @@
 //! `async-current`: a task a connection on tokio's single-threaded runtime. Not here: several of them (see `async_per_core`).
 
 use super::tasks::accept_until_stopped;
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{self, Both};
 use crate::drive::drain::drain;
 use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
@@ -22,7 +23,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -42,4 +43,13 @@ where
         drain(roster, grace).await?;
         served
     })
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the runtime and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(datagram::tasks::serve_until_stopped(service, endpoint))
 }

@@ -3,8 +3,9 @@
 //! Connections come by hand-off from one acceptor, in turn, not by a SO_REUSEPORT listener a worker: the kernel's hash spreads a few
 //! connections unevenly, and a listener that is closed resets what its queue holds, so a drain would lose connections.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, tcp_and_datagrams};
 use crate::drive::acceptor;
+use crate::drive::datagram::{self, Both};
 use crate::drive::lanes::{Handed, Lane, Lanes};
 use crate::drive::roster::Roster;
 use crate::drive::tasks::Task;
@@ -30,7 +31,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: tcp_and_datagrams,
 };
 
 /// Serves until it is told to stop.
@@ -67,4 +68,12 @@ where
     }
     // No more come; those that are open are served until the process ends.
     std::future::pending().await
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the runtimes and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::tasks::per_core(service, endpoint)
 }

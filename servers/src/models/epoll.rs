@@ -1,6 +1,7 @@
 //! `epoll`: one loop, the kernel keeps the interest and names what is ready. Not here: the loop (see `drive::reactor`).
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{self, Both};
 use crate::drive::reactor;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -20,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -29,4 +30,12 @@ pub static MODEL: Model = Model {
 /// Those of epoll(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     reactor::run(service, endpoint, Epoll::new()?)
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the mechanism and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::loops::run(service, endpoint, Epoll::new()?)
 }

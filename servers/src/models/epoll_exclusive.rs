@@ -1,7 +1,8 @@
 //! `epoll-exclusive`: a loop a worker, all of them watching the one listener, of which the kernel wakes one. Not here: the loops (see
 //! `drive::loops`).
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{self, Both};
 use crate::drive::loops;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -30,4 +31,12 @@ pub static MODEL: Model = Model {
 /// Those of epoll(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     loops::run(service, endpoint, Epoll::exclusive)
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the mechanism and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::loops::run_shared(service, endpoint, Epoll::exclusive)
 }

@@ -1,7 +1,8 @@
 //! `epoll-offload`: one loop that never blocks, and a pool of helpers for handler work. Not here: the loop (see `drive::reactor`) and
 //! the pool (see `drive::helpers`).
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{self, Both};
 use crate::drive::helpers::Helpers;
 use crate::drive::reactor;
 use crate::{Endpoint, Model};
@@ -22,7 +23,7 @@ pub static MODEL: Model = Model {
         work: "spin and sleep in the pool",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -33,4 +34,12 @@ pub static MODEL: Model = Model {
 /// Those of epoll(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     reactor::run_with(service, endpoint, Epoll::new()?, |count| Helpers::start(count).map(Some))
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::loops::run_with(service, endpoint, Epoll::new()?, |count| Helpers::start(count).map(Some))
 }

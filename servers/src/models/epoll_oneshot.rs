@@ -1,8 +1,9 @@
 //! `epoll-oneshot`: one epoll instance, several threads, each event to one of them. Not here: the threads' work (see
 //! `drive::oneshot`).
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::counters::Counters;
+use crate::drive::datagram::{self, Both};
 use crate::drive::loops::Team;
 use crate::drive::oneshot::{BATCH, Shared, Worker};
 use crate::endpoint::announce;
@@ -26,7 +27,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -54,4 +55,12 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let served = team.supervise(&signals);
     counters.report(options.counters);
     served
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::oneshot::serve(service, endpoint, Epoll::oneshot(1)?)
 }

@@ -2,6 +2,7 @@
 //! `sys::socket::listen_tcp_group`) and the loops (see `drive::loops`).
 
 use crate::axes::{Axes, Capacity, tcp_by_port};
+use crate::drive::datagram::{self, Both};
 use crate::drive::loops;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -33,4 +34,12 @@ pub static MODEL: Model = Model {
 /// Those of epoll(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     loops::run(service, endpoint, Epoll::new)
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the mechanism and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::loops::run_shared(service, endpoint, Epoll::new)
 }

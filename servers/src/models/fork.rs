@@ -1,7 +1,8 @@
 //! `fork`: a process for each connection. Not here: pools of processes made beforehand.
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::datagram::{self, Both};
 use crate::drive::forking::{self, Child};
 use crate::drive::serial::InHand;
 use crate::{Endpoint, Model};
@@ -26,7 +27,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -62,4 +63,12 @@ impl<S: Service> Child for Handler<S> {
         }));
         process::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 4 })
     }
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::forking::serve(service, endpoint)
 }

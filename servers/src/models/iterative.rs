@@ -1,6 +1,7 @@
 //! `iterative`: accept, serve, close, repeat. Not here: any concurrency; that is the point.
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::{acceptor, serial};
 use crate::{Endpoint, Model};
 use service::Service;
@@ -21,7 +22,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::One,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -32,4 +33,12 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     endpoint.ready();
     serial::serve(&service, || acceptor::next(endpoint.listener.as_fd()))
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    pools::serial(service, &endpoint)
 }

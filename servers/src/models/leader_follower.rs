@@ -4,13 +4,15 @@
 //! Unlike a mutex round accept, the leader names its successor: the thread that has waited least, whose stack is still in the cache
 //! (the pattern's LIFO order). Under little load two threads do all the work.
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, Thread, ThreadId};
+use sys::datagram::Wait;
 use sys::socket::accept;
 
 /// What it is.
@@ -26,7 +28,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Who leads, and who waits to.
@@ -91,4 +93,16 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         accept(listener, false)
     })?;
     crew.run()
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of clone(2) at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let followers = Followers::default();
+    pools::threads(service, endpoint, move |clerk, socket| {
+        let _lead = followers.lead();
+        clerk.take(socket, Wait::Socket)
+    })
 }

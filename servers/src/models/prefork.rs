@@ -1,7 +1,8 @@
 //! `prefork`: a pool of processes that all wait in accept on one listener. Not here: locks round accept, which `prefork_flock` and
 //! `prefork_mutex` add; the supervision (see `drive::processes`).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -22,7 +23,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -31,4 +32,12 @@ pub static MODEL: Model = Model {
 /// Those of fork(2) at the start.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     processes::listening(service, endpoint, || Ok(|listener: BorrowedFd<'_>| accept(listener, false)))
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of fork(2) at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    pools::processes(service, endpoint, || Ok(pools::plain))
 }

@@ -1,12 +1,14 @@
 //! `prefork-flock`: a pool of processes of which one at a time, the holder of a file lock, is in accept. Not here: the supervision
 //! (see `drive::processes`), the lock (see `sys::lock`).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, Clerk, Taken, pools};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
 use std::os::fd::BorrowedFd;
+use sys::datagram::Wait;
 use sys::lock::LockFile;
 use sys::socket::{accept, accept_error};
 
@@ -23,7 +25,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -41,6 +43,25 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
                 Err(error) => return accept_error(error),
             };
             accept(listener, false)
+        })
+    })
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of fork(2) and of making the file at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let file = LockFile::new()?;
+    pools::processes(service, endpoint, || {
+        let own = file.reopen()?;
+        Ok(move |clerk: &mut Clerk<S>, socket: BorrowedFd<'_>| {
+            // A signal ends this wait as it ends one in recv.
+            match own.lock() {
+                Ok(_guard) => clerk.take(socket, Wait::Socket),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(Taken::Interrupted),
+                Err(error) => Err(error),
+            }
         })
     })
 }

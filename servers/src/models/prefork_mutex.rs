@@ -1,12 +1,14 @@
 //! `prefork-mutex`: a pool of processes of which one at a time, the holder of a mutex in shared memory, is in accept. Not here: the
 //! supervision (see `drive::processes`), the mutex (see `sys::lock`).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, Clerk, pools};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
 use std::os::fd::BorrowedFd;
+use sys::datagram::Wait;
 use sys::lock::SharedMutex;
 use sys::socket::{accept, accept_error};
 
@@ -23,7 +25,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -40,6 +42,20 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
                 Err(error) => return accept_error(error),
             };
             accept(listener, false)
+        })
+    })
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of fork(2) and of making the mutex at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let mutex = SharedMutex::new()?;
+    pools::processes(service, endpoint, || {
+        Ok(|clerk: &mut Clerk<S>, socket: BorrowedFd<'_>| {
+            let _guard = mutex.lock()?;
+            clerk.take(socket, Wait::Socket)
         })
     })
 }

@@ -5,6 +5,7 @@
 //! The price is paid on stop: the listener of a busy worker stays open until that worker has emptied its queue.
 
 use crate::axes::{Axes, Capacity, POOL, tcp_by_port};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::processes;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -34,4 +35,12 @@ pub static MODEL: Model = Model {
 /// Those of fork(2) at the start.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     processes::listening(service, endpoint, || Ok(|listener: BorrowedFd<'_>| accept(listener, false)))
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of fork(2) at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    pools::processes(service, endpoint, || Ok(pools::plain))
 }

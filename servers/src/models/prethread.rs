@@ -1,6 +1,7 @@
 //! `prethread`: a pool of threads that all wait in accept, without a lock. Not here: the pool (see `drive::threads`).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -20,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -32,4 +33,12 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let mut crew = Crew::new(service, endpoint)?;
     crew.hire_acceptors(workers, |listener| accept(listener, false))?;
     crew.run()
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of clone(2) at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    pools::threads(service, endpoint, pools::plain)
 }

@@ -1,12 +1,14 @@
 //! `prethread-mutex`: a pool of threads of which one at a time, the holder of a mutex, is in accept. Not here: the pool (see
 //! `drive::threads`).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
 use std::sync::{Mutex, PoisonError};
+use sys::datagram::Wait;
 use sys::socket::accept;
 
 /// What it is.
@@ -22,7 +24,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -39,4 +41,16 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         accept(listener, false)
     })?;
     crew.run()
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of clone(2) at the start.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let mutex = Mutex::new(());
+    pools::threads(service, endpoint, move |clerk, socket| {
+        let _guard = mutex.lock().unwrap_or_else(PoisonError::into_inner);
+        clerk.take(socket, Wait::Socket)
+    })
 }

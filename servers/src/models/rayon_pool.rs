@@ -4,9 +4,10 @@
 //! waits, however little the N say; and its queue has no bound, so what waits costs a descriptor each and the kernel's own
 //! back-pressure, a full accept queue, never comes (rayon issues 779, 835, 904).
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
 use crate::drive::acceptor;
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -30,7 +31,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 thread_local! {
@@ -64,4 +65,21 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let _ = shutdown(endpoint.listener.as_fd(), Side::Read);
     roster.stop(endpoint.options.grace);
     Ok(())
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of recvmsg(2) after which nothing more can be served; EAGAIN when the pool's threads are not to be had.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(endpoint.options.workers)
+        .thread_name(|_| "worker".to_owned())
+        .panic_handler(drop)
+        .build()
+        .map_err(io::Error::other)?;
+    datagram::threads::receive(&service, endpoint, |task| {
+        pool.spawn_fifo(|| task.run());
+        true
+    })
 }

@@ -5,8 +5,9 @@
 //! `smol::block_on` would take turns at it, and where one leaves it with none to follow, events wait for as long as that thread backs
 //! off, up to 10 ms (async-io, `driver.rs`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, tcp_and_datagrams};
 use crate::drive::BACK_OFF;
+use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
 use crate::drive::waits::converse;
 use crate::{Endpoint, Model};
@@ -33,7 +34,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: tcp_and_datagrams,
 };
 
 /// Connections accepted before those that are open get their turn.
@@ -110,4 +111,12 @@ impl<S: Service> Acceptor<S> {
         // A panic ends its connection and not the thread, which others need.
         self.executor.spawn(AssertUnwindSafe(serving).catch_unwind()).detach();
     }
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of epoll(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::waits::serve(service, endpoint)
 }

@@ -1,8 +1,9 @@
 //! `async`: a task a connection on tokio's multi-threaded, work-stealing runtime. Not here: the connection (see `drive::tasks`).
 //! The file cannot have the model's name, which is a word of the language.
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::BACK_OFF;
+use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
 use crate::drive::tasks::{Stream, Task};
 use crate::{Endpoint, Model};
@@ -29,7 +30,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -141,4 +142,19 @@ where
 {
     let entry = roster.enter(stream.as_fd());
     drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of the runtime and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(endpoint.options.workers)
+        .thread_name("worker")
+        .enable_all()
+        .build()?;
+    let served = runtime.block_on(datagram::tasks::serve_until_stopped(service, endpoint));
+    runtime.shutdown_background();
+    served
 }

@@ -1,7 +1,8 @@
 //! `thread`: a thread for each connection. Not here: pools, which bound the threads.
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
 use crate::drive::{BACK_OFF, acceptor};
 use crate::{Endpoint, Model};
@@ -25,7 +26,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 /// Stack of a connection's thread in bytes. The buffers are on the heap; a debug build needs the most of this.
@@ -54,4 +55,15 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     }
     roster.stop(endpoint.options.grace);
     Ok(())
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::threads::receive(&service, endpoint, |task| {
+        // Without a thread to be had, the datagram is lost.
+        Builder::new().stack_size(STACK).spawn(move || task.run()).is_ok()
+    })
 }

@@ -4,8 +4,9 @@
 //! When the queue is full the acceptor waits, and clients queue in the kernel: UNP's server 8 ends itself instead. The acceptor is
 //! not the main thread, as it is there: one that waits for room would not hear the order to stop.
 
-use crate::axes::{Axes, Capacity, POOL, streams};
+use crate::axes::{Axes, Capacity, POOL, everything};
 use crate::drive::acceptor;
+use crate::drive::datagram::{self, Both};
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use crossbeam_channel::bounded;
@@ -26,7 +27,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::Workers(POOL),
-    supports: streams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -52,4 +53,24 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         Ok(())
     })?;
     crew.run()
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of clone(2) at the start, and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let workers = endpoint.options.workers;
+    let (into, from) = bounded::<datagram::threads::Task<S>>(workers);
+    for _ in 0..workers {
+        let from = from.clone();
+        drop(std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            for task in from {
+                // A panic ends the answer and not the worker.
+                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| task.run()));
+            }
+        })?);
+    }
+    drop(from);
+    datagram::threads::receive(&service, endpoint, |task| into.send(task).is_ok())
 }

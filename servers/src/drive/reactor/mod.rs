@@ -41,7 +41,8 @@ pub enum Stop {
 }
 
 impl Stop {
-    fn fd(&self) -> BorrowedFd<'_> {
+    /// Becomes readable with the order.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Self::Signals(signals) => signals.as_fd(),
             Self::Bell(bell) => bell.as_fd(),
@@ -49,7 +50,7 @@ impl Stop {
     }
 
     /// Ready: is it the order to stop?
-    fn told(&self) -> io::Result<bool> {
+    pub(crate) fn told(&self) -> io::Result<bool> {
         let Self::Signals(signals) = self else { return Ok(true) };
         let mut told = false;
         while let Some(signal) = signals.next()? {

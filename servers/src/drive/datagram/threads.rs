@@ -1,0 +1,133 @@
+//! One thread receives, others answer: a thread for each datagram, or a pool behind a bounded queue. Not here: threads that receive
+//! for themselves (see `pools`).
+
+use super::{Both, Clerk, Figures, Taken, send, work_here};
+use crate::endpoint::Endpoint;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use sys::datagram::{Route, Wait};
+use sys::stop;
+
+/// Datagrams that may be in other threads' hands at a time; the next waits in the socket, whose own queue is bounded too.
+const MOST: usize = 1_024;
+
+/// A datagram on its way to the thread that answers it.
+pub struct Task<S> {
+    service: S,
+    socket: Arc<OwnedFd>,
+    message: Vec<u8>,
+    route: Route,
+    _place: Place,
+    figures: Arc<Shared>,
+}
+
+/// What the answering threads have done together.
+#[derive(Default)]
+struct Shared {
+    answered: AtomicU64,
+    unsendable: AtomicU64,
+}
+
+impl<S: Both> Task<S> {
+    /// Does the work and answers.
+    pub fn run(self) {
+        let answer = self.service.answer(&self.message);
+        work_here(answer.work);
+        let sent = send(self.socket.as_fd(), &answer.reply, &self.message, &self.route);
+        let which = if sent.is_ok() { &self.figures.answered } else { &self.figures.unsendable };
+        which.fetch_add(1, Relaxed);
+    }
+}
+
+/// How many datagrams are in other threads' hands.
+#[derive(Default)]
+struct Places {
+    taken: Mutex<usize>,
+    freed: Condvar,
+}
+
+/// One of them, until it is dropped.
+struct Place(Arc<Places>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.0.freed.notify_all();
+    }
+}
+
+impl Places {
+    /// Waits for room.
+    fn take(self: &Arc<Self>) -> Place {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken >= MOST {
+            taken = self.freed.wait(taken).unwrap_or_else(PoisonError::into_inner);
+        }
+        *taken += 1;
+        drop(taken);
+        Place(Arc::clone(self))
+    }
+
+    /// Waits until all are free, at most `time`.
+    fn empty(&self, time: Duration) {
+        let end = Instant::now() + time;
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        while *taken > 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            taken = self.freed.wait_timeout(taken, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+/// Receives, and gives each datagram to `give`, until it is told to stop and what was queued has been given; then waits for those
+/// under way, within the grace. `give` returns false where the datagram is lost.
+///
+/// # Errors
+/// Those of recvmsg(2) after which nothing more can be served.
+pub fn receive<S: Both>(
+    service: &S,
+    endpoint: Endpoint,
+    mut give: impl FnMut(Task<S>) -> bool,
+) -> io::Result<()> {
+    let (family, options) = (endpoint.url.family, endpoint.options);
+    stop::install(Some(endpoint.listener.as_fd()), options.grace)?;
+    endpoint.ready();
+    let socket = Arc::new(endpoint.listener);
+    let (places, shared) = (Arc::new(Places::default()), Arc::new(Shared::default()));
+    let mut clerk = Clerk::new(service.clone(), family);
+    loop {
+        match clerk.take(socket.as_fd(), Wait::Socket)? {
+            Taken::Datagram(received) => {
+                let Some((message, route)) = clerk.hand_over(&received) else { continue };
+                let task = Task {
+                    service: service.clone(),
+                    socket: Arc::clone(&socket),
+                    message,
+                    route,
+                    _place: places.take(),
+                    figures: Arc::clone(&shared),
+                };
+                if !give(task) {
+                    clerk.figures.unsendable += 1;
+                }
+            }
+            Taken::Empty if stop::stopping() => break,
+            Taken::Empty | Taken::Interrupted => {}
+        }
+    }
+    places.empty(options.grace);
+    let others = Figures {
+        answered: shared.answered.load(Relaxed),
+        unsendable: shared.unsendable.load(Relaxed),
+        ..Figures::default()
+    };
+    clerk.figures.add(&others);
+    clerk.figures.report(0, options.counters);
+    Ok(())
+}
