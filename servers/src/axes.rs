@@ -86,15 +86,6 @@ pub fn streams(family: Family) -> Support {
     }
 }
 
-/// The families of a model that serves TCP and nothing else so far.
-#[must_use]
-pub fn tcp_only(family: Family) -> Support {
-    match family {
-        Family::Unix => Support::No("Unix stream sockets are not served yet"),
-        other => streams(other),
-    }
-}
-
 /// The families of a model with several listeners on one port.
 #[must_use]
 pub fn tcp_by_port(family: Family) -> Support {

@@ -5,7 +5,7 @@
 //! `smol::block_on` would take turns at it, and where one leaves it with none to follow, events wait for as long as that thread backs
 //! off, up to 10 ms (async-io, `driver.rs`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::BACK_OFF;
 use crate::drive::roster::Roster;
 use crate::drive::waits::converse;
@@ -33,7 +33,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Connections accepted before those that are open get their turn.

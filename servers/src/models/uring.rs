@@ -1,7 +1,7 @@
 //! `uring`: completions instead of readiness, an operation at a time. Not here: the loop (see `drive::completion`), and the newer
 //! ways that io_uring has for servers (see `uring_multishot`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::completion::{self, Receive};
 use crate::{Endpoint, Model};
 use service::Service;
@@ -20,7 +20,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timeout operation",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop.

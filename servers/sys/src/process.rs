@@ -140,6 +140,18 @@ pub fn open(pid: i32) -> io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
+/// True when the process of that number has ended, reaped or not, as far as that can be found out.
+#[must_use]
+pub fn has_ended(pid: i32) -> bool {
+    match open(pid) {
+        Ok(handle) => {
+            let fd = std::os::fd::AsFd::as_fd(&handle);
+            crate::socket::wait_readable(&[fd], Some(std::time::Duration::ZERO)).is_ok_and(|ended| ended[0])
+        }
+        Err(error) => error.raw_os_error() == Some(libc::ESRCH),
+    }
+}
+
 /// Sends a signal by handle (pidfd_send_signal(2)).
 ///
 /// # Errors
