@@ -64,7 +64,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 32] = [
+pub static MODELS: [Entry; 33] = [
     entry!(iterative),
     entry!(fork),
     entry!(inetd),
@@ -81,6 +81,7 @@ pub static MODELS: [Entry; 32] = [
     entry!(rayon_pool),
     entry!(select),
     entry!(poll),
+    entry!(sigio),
     entry!(epoll),
     entry!(epoll_edge),
     entry!(epoll_oneshot),

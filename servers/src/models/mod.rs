@@ -25,6 +25,7 @@ pub mod prethread;
 pub mod prethread_mutex;
 pub mod rayon_pool;
 pub mod select;
+pub mod sigio;
 pub mod smol;
 pub mod tasks;
 pub mod thread;

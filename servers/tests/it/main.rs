@@ -14,6 +14,7 @@ mod inetd;
 mod lifecycle;
 mod limits;
 mod pools;
+mod sigio;
 mod stream;
 mod topology;
 mod unix;
@@ -58,6 +59,8 @@ macro_rules! each_model {
         fn select() { $crate::fixture::run_on("select", $family, $body); }
         #[test]
         fn poll() { $crate::fixture::run_on("poll", $family, $body); }
+        #[test]
+        fn sigio() { $crate::fixture::run_on("sigio", $family, $body); }
         #[test]
         fn epoll() { $crate::fixture::run_on("epoll", $family, $body); }
         #[test]
@@ -135,6 +138,7 @@ fn the_suite_covers_the_registry() {
             "rayon-pool",
             "select",
             "poll",
+            "sigio",
             "epoll",
             "epoll-et",
             "epoll-oneshot",
