@@ -229,8 +229,8 @@ impl SigIo {
             }
             let key = self.slots[fd as usize].key;
             self.tell(fd, event(key, revents), events);
-            if revents & (libc::POLLRDHUP | libc::POLLHUP) != 0 {
-                // The signal for the end may be among those that were lost: it is told of as edge-triggered epoll does.
+            if revents & (libc::POLLRDHUP | libc::POLLHUP | libc::POLLPRI) != 0 {
+                // Their signal may be among those that were lost: an end, or urgent data, is told of as edge-triggered epoll does.
                 events.push(Event { key, read: false, write: false, hang_up: false });
             }
         }
@@ -278,7 +278,7 @@ impl SigIo {
     }
 }
 
-const ANYTHING: libc::c_short = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP;
+const ANYTHING: libc::c_short = libc::POLLIN | libc::POLLOUT | libc::POLLRDHUP | libc::POLLPRI;
 
 /// The signal asked for, and the one that the kernel falls back on.
 fn own_signals() -> libc::sigset_t {
