@@ -94,6 +94,17 @@ pub fn streams(family: Family) -> Support {
     }
 }
 
+/// The families of a model whose runtime brings no datagram together with the address that was asked.
+#[must_use]
+pub fn streams_of_runtime(family: Family) -> Support {
+    match family {
+        Family::Udp | Family::Unixgram => {
+            Support::No("its runtime takes owned buffers per call; datagrams over it are not written")
+        }
+        other => streams(other),
+    }
+}
+
 /// The families of a model for datagrams.
 #[must_use]
 pub fn datagrams(family: Family) -> Support {
@@ -109,24 +120,6 @@ pub fn udp_only(family: Family) -> Support {
     match family {
         Family::Unixgram => Support::No("Unix datagrams have neither segments nor ports of their own"),
         other => datagrams(other),
-    }
-}
-
-/// The families of a model that serves TCP and nothing else so far.
-#[must_use]
-pub fn tcp_only(family: Family) -> Support {
-    match family {
-        Family::Unix => Support::No("Unix stream sockets are not served yet"),
-        other => streams(other),
-    }
-}
-
-/// The families of a model that does not serve Unix streams so far.
-#[must_use]
-pub fn tcp_and_datagrams(family: Family) -> Support {
-    match family {
-        Family::Unix => Support::No("Unix stream sockets are not served yet"),
-        _ => Support::Yes,
     }
 }
 

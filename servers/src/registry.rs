@@ -113,7 +113,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 32] = [
+pub static MODELS: [Entry; 36] = [
     entry!(iterative).and(grams!(iterative)),
     entry!(fork).and(grams!(fork)),
     entry!(inetd),
@@ -130,6 +130,7 @@ pub static MODELS: [Entry; 32] = [
     entry!(rayon_pool).and(grams!(rayon_pool)),
     entry!(select).and(grams!(select)),
     entry!(poll).and(grams!(poll)),
+    entry!(sigio).and(grams!(sigio)),
     entry!(epoll).and(grams!(epoll)),
     entry!(epoll_edge).and(grams!(epoll_edge)),
     entry!(epoll_oneshot).and(grams!(epoll_oneshot)),
@@ -142,10 +143,13 @@ pub static MODELS: [Entry; 32] = [
     entry!(async_current).and(grams!(async_current)),
     entry!(async_per_core).and(grams!(async_per_core)),
     entry!(smol).and(grams!(smol)),
-    entry!(uring, probe: sys::uring::probe),
-    entry!(uring_multishot, probe: sys::uring::probe),
-    entry!(uring_reuseport, listeners: EachWorker, probe: sys::uring::probe),
+    entry!(uring, probe: sys::uring::probe).and(grams!(uring)),
+    entry!(uring_multishot, probe: sys::uring::probe).and(grams!(uring_multishot)),
+    entry!(uring_reuseport, listeners: EachWorker, probe: sys::uring::probe).and(grams!(uring_reuseport)),
     entry!(compio, probe: models::compio::probe),
+    only_datagrams!(dgram_batched),
+    only_datagrams!(dgram_gso),
+    only_datagrams!(dgram_connected),
 ];
 
 /// The model of that name.

@@ -9,13 +9,12 @@ use super::LINGER;
 use super::blocking::Watch;
 use super::roster::Entry;
 use compio::BufResult;
-use compio::io::{AsyncRead as _, AsyncWriteExt as _};
-use compio::net::TcpStream;
+use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use compio::time::{sleep, timeout_at};
 use service::{MAX_HEAD, Output, Protocol, Step, Work};
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd;
 use std::time::Instant;
 use sys::socket::{self, Side};
 
@@ -35,9 +34,13 @@ thread_local! {
     static STAGES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Serves a blocking `connection` until it is closed. An error of the connection ends the connection and nothing else.
-pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
-    let Ok(stream) = TcpStream::from_std(connection.into()) else { return drop(entry) };
+/// A stream of the runtime, of any family.
+pub trait Stream: AsyncRead + AsyncWrite + AsFd + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + AsFd + 'static> Stream for T {}
+
+/// Serves a blocking `stream` until it is closed. An error of the connection ends the connection and nothing else.
+pub async fn converse<P: Protocol>(stream: impl Stream, protocol: P, entry: Entry) {
     let mut talk =
         Talk { stream, protocol, entry, input: Vec::with_capacity(BUFFER), start: 0, out: Output::new() };
     let how = talk.run().await;
@@ -59,9 +62,9 @@ enum Ended {
     Abort,
 }
 
-struct Talk<P> {
+struct Talk<P, S> {
     entry: Entry,
-    stream: TcpStream,
+    stream: S,
     protocol: P,
     /// What was read.
     input: Vec<u8>,
@@ -70,7 +73,7 @@ struct Talk<P> {
     out: Output,
 }
 
-impl<P: Protocol> Talk<P> {
+impl<P: Protocol, S: Stream> Talk<P, S> {
     async fn run(&mut self) -> Ended {
         let mut step = self.protocol.on_open(&mut self.out);
         let mut over = false;

@@ -3,7 +3,7 @@
 //! Connections come by hand-off from one acceptor, in turn, not by a SO_REUSEPORT listener a worker: the kernel's hash spreads a few
 //! connections unevenly, and a listener that is closed resets what its queue holds, so a drain would lose connections.
 
-use crate::axes::{Axes, Capacity, tcp_and_datagrams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::acceptor;
 use crate::drive::datagram::{self, Both};
 use crate::drive::lanes::{Handed, Lane, Lanes};
@@ -14,8 +14,9 @@ use service::{Protocol, Service};
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
+use sys::Family;
 use sys::stop;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::runtime::Builder;
 
 /// What it is.
@@ -31,7 +32,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_and_datagrams,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -45,8 +46,9 @@ where
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
     let build = || Builder::new_current_thread().enable_io().enable_time().build();
+    let family = endpoint.url.family;
     let mut lanes = Lanes::start(endpoint.options.workers, build, move |runtime, lane| {
-        runtime.block_on(work(&service, lane));
+        runtime.block_on(work(&service, family, lane));
     })?;
     endpoint.ready();
     while let Some(connection) = acceptor::next_as(endpoint.listener.as_fd(), true)? {
@@ -56,13 +58,17 @@ where
     Ok(())
 }
 
-async fn work<S: Service>(service: &S, mut lane: Lane)
+async fn work<S: Service>(service: &S, family: Family, mut lane: Lane)
 where
     S::Conn: Protocol + Unpin,
 {
     while let Some(Handed { entry, connection }) = lane.recv().await {
         // No room in epoll: this client sees a close, the others go on.
-        if let Ok(stream) = TcpStream::from_std(connection.into()) {
+        if family == Family::Unix {
+            if let Ok(stream) = UnixStream::from_std(connection.into()) {
+                drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+            }
+        } else if let Ok(stream) = TcpStream::from_std(connection.into()) {
             drop(tokio::spawn(Task::new(stream, service.open(), entry)));
         }
     }

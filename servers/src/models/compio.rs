@@ -3,7 +3,7 @@
 //! Only compio's io_uring driver is compiled in: where the kernel refuses it the model says so and does not run, and never becomes a
 //! model over epoll. Connections come by hand-off from one acceptor, in turn, as in `async_per_core` and for its reasons.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams_of_runtime};
 use crate::drive::acceptor;
 use crate::drive::lanes::{Handed, Lane, Lanes};
 use crate::drive::owned::converse;
@@ -11,13 +11,13 @@ use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
 use compio::BufResult;
 use compio::io::{AsyncRead as _, AsyncWriteExt as _};
-use compio::net::UnixStream;
+use compio::net::{TcpStream, UnixStream};
 use compio::runtime::{Runtime, spawn};
 use service::Service;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
-use sys::stop;
+use sys::{Family, stop};
 
 /// What it is.
 pub static MODEL: Model = Model {
@@ -32,7 +32,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams_of_runtime,
 };
 
 /// `Ok`, or the reason why it cannot run here, found out by sending and receiving a byte.
@@ -67,8 +67,9 @@ fn try_it() -> io::Result<()> {
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
+    let family = endpoint.url.family;
     let mut lanes = Lanes::start(endpoint.options.workers, Runtime::new, move |runtime, lane| {
-        runtime.block_on(work(&service, lane));
+        runtime.block_on(work(&service, family, lane));
     })?;
     endpoint.ready();
     // Blocking connections: io_uring waits for one that is not, but gives up at once on one that is marked non-blocking.
@@ -79,9 +80,16 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     Ok(())
 }
 
-async fn work<S: Service>(service: &S, mut lane: Lane) {
+async fn work<S: Service>(service: &S, family: Family, mut lane: Lane) {
     while let Some(Handed { entry, connection }) = lane.recv().await {
-        spawn(converse(connection, service.open(), entry)).detach();
+        // No room in the ring: this client sees a close, the others go on.
+        if family == Family::Unix {
+            if let Ok(stream) = UnixStream::from_std(connection.into()) {
+                spawn(converse(stream, service.open(), entry)).detach();
+            }
+        } else if let Ok(stream) = TcpStream::from_std(connection.into()) {
+            spawn(converse(stream, service.open(), entry)).detach();
+        }
     }
     // No more come; those that are open are served until the process ends.
     std::future::pending().await

@@ -5,7 +5,7 @@
 //! a stop its connection is shut for reading, so that it meets the end of its input after what has arrived, finishes and ends. What
 //! has not ended when the grace is over is killed.
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, streams};
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::forking::{self, Child};
 use crate::drive::serial::InHand;
@@ -35,7 +35,7 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: streams,
 };
 
 /// Serves until it is told to stop; or, in a process that was executed for it, one connection.

@@ -3,6 +3,9 @@
 pub mod async_current;
 pub mod async_per_core;
 pub mod compio;
+pub mod dgram_batched;
+pub mod dgram_connected;
+pub mod dgram_gso;
 pub mod epoll;
 pub mod epoll_edge;
 pub mod epoll_exclusive;
@@ -25,6 +28,7 @@ pub mod prethread;
 pub mod prethread_mutex;
 pub mod rayon_pool;
 pub mod select;
+pub mod sigio;
 pub mod smol;
 pub mod tasks;
 pub mod thread;

@@ -5,7 +5,7 @@
 //! `smol::block_on` would take turns at it, and where one leaves it with none to follow, events wait for as long as that thread backs
 //! off, up to 10 ms (async-io, `driver.rs`).
 
-use crate::axes::{Axes, Capacity, tcp_and_datagrams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::BACK_OFF;
 use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
@@ -34,7 +34,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: tcp_and_datagrams,
+    supports: everything,
 };
 
 /// Connections accepted before those that are open get their turn.

@@ -1,8 +1,9 @@
 //! `uring`: completions instead of readiness, an operation at a time. Not here: the loop (see `drive::completion`), and the newer
 //! ways that io_uring has for servers (see `uring_multishot`).
 
-use crate::axes::{Axes, Capacity, tcp_only};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::completion::{self, Receive};
+use crate::drive::datagram::{self, Both};
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
@@ -20,7 +21,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timeout operation",
     },
     capacity: Capacity::System,
-    supports: tcp_only,
+    supports: everything,
 };
 
 /// Serves until it is told to stop.
@@ -29,4 +30,12 @@ pub static MODEL: Model = Model {
 /// Those of io_uring(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     completion::run(service, endpoint, Receive::Once)
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of io_uring(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::ring::run(service, endpoint, false)
 }

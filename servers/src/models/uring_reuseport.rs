@@ -2,6 +2,7 @@
 
 use crate::axes::{Axes, Capacity, tcp_by_port};
 use crate::drive::completion::{self, Receive};
+use crate::drive::datagram::{self, Both};
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
@@ -28,4 +29,12 @@ pub static MODEL: Model = Model {
 /// Those of threads, io_uring(7) and accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     completion::run_shared(service, endpoint, Receive::Multi)
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of io_uring(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::ring::run_shared(service, endpoint)
 }

@@ -153,7 +153,8 @@ impl Poller for Epoll {
 /// An edge-triggered epoll instance: one epoll_ctl(2) for the whole life of a connection.
 ///
 /// A short read means "drained" to the caller, and an end that stands behind that input will cause no edge of its own. So an end
-/// (EPOLLRDHUP) is told beside the input that is before it: by an event in which nothing is ready.
+/// (EPOLLRDHUP) is told beside the input that is before it: by an event in which nothing is ready. So is urgent data (EPOLLPRI): a
+/// read stops short at its mark, with more behind it (tcp(7)).
 pub struct EpollEdge(Epoll);
 
 impl EpollEdge {
@@ -170,7 +171,7 @@ impl Poller for EpollEdge {
     const EDGE: bool = true;
 
     fn add(&mut self, fd: BorrowedFd<'_>, key: u64, _interest: Interest) -> io::Result<()> {
-        let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+        let all = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::PRI | EventFlags::ET;
         self.0.control_add(fd, key, all)
     }
 
@@ -190,7 +191,7 @@ impl Poller for EpollEdge {
         events.clear();
         self.0.wait_raw(timeout, |key, flags| {
             events.push(event(key, flags));
-            if flags.contains(EventFlags::RDHUP) {
+            if flags.intersects(EventFlags::RDHUP | EventFlags::PRI) {
                 events.push(Event { key, read: false, write: false, hang_up: false });
             }
         })

@@ -6,6 +6,9 @@ use std::io;
 /// An operation was ended by whoever started it.
 pub const ECANCELED: i32 = libc::ECANCELED;
 
+/// The device cannot do what was asked.
+pub const EIO: i32 = libc::EIO;
+
 /// The name of an error of the system, such as `ECONNRESET`; `errno-N` for a number without one.
 #[must_use]
 pub fn name(number: i32) -> String {

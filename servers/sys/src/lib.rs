@@ -25,6 +25,7 @@ pub mod poll;
 pub mod poller;
 pub mod process;
 pub mod select;
+pub mod sigio;
 pub mod signal;
 pub mod socket;
 pub mod spawn;

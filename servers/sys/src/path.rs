@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -25,6 +25,10 @@ const LOCK_WAIT: Duration = Duration::from_secs(2);
 
 /// How often a bind is tried whose path changes under it.
 const TRIES: usize = 8;
+
+/// How long a socket may outlive its server. The kernel ends the rings of a killed process some time after the process, and with them
+/// the listener on which an accept is under way (io_uring(7)): 10 to 100 ms in which a connect is taken by nobody.
+const LEAVING: Duration = Duration::from_secs(1);
 
 /// The first claim of this process, for [`release_first`].
 static FIRST: OnceLock<Arc<Made>> = OnceLock::new();
@@ -56,7 +60,10 @@ pub fn bind(
 ) -> io::Result<(OwnedFd, Option<Claim>)> {
     let address = address(path)?;
     if path.starts_with('@') {
-        return Ok((make(&address)?, None));
+        return match make(&address) {
+            Err(error) if is_in_use(&error) && owner(&address) == Owner::Dead => Ok((make(&address)?, None)),
+            made => Ok((made?, None)),
+        };
     }
     let name = CString::new(path)?;
     let folder = folder_of(path)?;
@@ -64,26 +71,51 @@ pub fn bind(
     for _ in 0..TRIES {
         match make(&address) {
             Ok(fd) => return Claim::of(name, folder).map(|claim| (fd, Some(claim))),
-            Err(error) if error.raw_os_error() == Some(libc::EADDRINUSE) => {}
+            Err(error) if is_in_use(&error) => {}
             Err(error) => return Err(error),
         }
         match Mark::of(&name)? {
             None => {}
             Some(Mark { socket: false, .. }) => return Err(Errno::EXIST.into()),
-            Some(found) if is_dead(&address) => found.remove(&name)?,
+            Some(found) if owner(&address) == Owner::Dead => found.remove(&name)?,
             Some(_) => break,
         }
     }
     Err(Errno::ADDRINUSE.into())
 }
 
-/// True where a connect is refused: the socket that the path belonged to is gone.
-///
-/// Anything else is taken for life: a full queue (EAGAIN), a socket of another type (EPROTOTYPE), no right to connect (EACCES).
-fn is_dead(address: &SocketAddrUnix) -> bool {
+fn is_in_use(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EADDRINUSE)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// A connect is refused: the socket that had the address is gone.
+    Dead,
+    /// Anything else: also a full queue (EAGAIN), a socket of another type (EPROTOTYPE), no right to connect (EACCES).
+    Alive,
+}
+
+/// Who has the address. A server that has ended is given the time to be gone; that it is, the refused connect says, not its end.
+fn owner(address: &SocketAddrUnix) -> Owner {
+    let end = Instant::now() + LEAVING;
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-        .is_ok_and(|probe| rustix::net::connect(probe, address) == Err(Errno::CONNREFUSED))
+    loop {
+        let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None);
+        let Ok(probe) = probe else { return Owner::Alive };
+        match rustix::net::connect(&probe, address) {
+            Err(Errno::CONNREFUSED) => return Owner::Dead,
+            Ok(()) if Instant::now() < end && is_leaving(&probe) => {
+                crate::clock::pause(Duration::from_millis(2));
+            }
+            _ => return Owner::Alive,
+        }
+    }
+}
+
+/// Whether whoever made the socket at the other end has ended.
+fn is_leaving(probe: &OwnedFd) -> bool {
+    crate::socket::peer_process(probe.as_fd()).is_ok_and(|pid| pid > 0 && crate::process::has_ended(pid))
 }
 
 fn folder_of(path: &str) -> io::Result<CString> {

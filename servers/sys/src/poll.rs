@@ -33,7 +33,7 @@ impl Poll {
     }
 }
 
-fn flags(interest: Interest) -> libc::c_short {
+pub(crate) fn flags(interest: Interest) -> libc::c_short {
     let mut flags = 0;
     if interest.read {
         flags |= libc::POLLIN | libc::POLLRDHUP;
@@ -42,6 +42,30 @@ fn flags(interest: Interest) -> libc::c_short {
         flags |= libc::POLLOUT;
     }
     flags
+}
+
+pub(crate) fn event(key: u64, revents: libc::c_short) -> Event {
+    let broken = revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
+    Event {
+        key,
+        read: broken || revents & (libc::POLLIN | libc::POLLRDHUP) != 0,
+        write: broken || revents & libc::POLLOUT != 0,
+        hang_up: broken,
+    }
+}
+
+/// Waits; returns how many are ready. A signal ends the wait early, and then none is.
+pub(crate) fn ppoll(list: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<usize> {
+    let timeout = timeout.map(timespec).map(|t| libc::timespec { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec });
+    let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    // SAFETY: list and timeout live through the call, and the length is the list's. A number that is not open is POLLNVAL.
+    let ready =
+        unsafe { libc::ppoll(list.as_mut_ptr(), list.len() as libc::nfds_t, timeout, std::ptr::null()) };
+    if ready >= 0 {
+        return Ok(ready as usize);
+    }
+    let error = io::Error::last_os_error();
+    if error.kind() == io::ErrorKind::Interrupted { Ok(0) } else { Err(error) }
 }
 
 impl Poller for Poll {
@@ -79,18 +103,8 @@ impl Poller for Poll {
 
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let timeout = timeout.map(timespec).map(|t| libc::timespec { tv_sec: t.tv_sec, tv_nsec: t.tv_nsec });
-        let timeout = timeout.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
-        // SAFETY: list and timeout live through the call, and the length is the list's. A number that is not open is POLLNVAL.
-        let ready = unsafe {
-            libc::ppoll(self.list.as_mut_ptr(), self.list.len() as libc::nfds_t, timeout, std::ptr::null())
-        };
-        if ready < 0 {
-            let error = io::Error::last_os_error();
-            return if error.kind() == io::ErrorKind::Interrupted { Ok(()) } else { Err(error) };
-        }
+        let mut left = ppoll(&mut self.list, timeout)?;
         // The kernel says how many there are: the scan ends with the last of them.
-        let mut left = ready as usize;
         for (polled, &key) in self.list.iter().zip(&self.keys) {
             if left == 0 {
                 break;
@@ -99,13 +113,7 @@ impl Poller for Poll {
                 continue;
             }
             left -= 1;
-            let broken = polled.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0;
-            events.push(Event {
-                key,
-                read: broken || polled.revents & (libc::POLLIN | libc::POLLRDHUP) != 0,
-                write: broken || polled.revents & libc::POLLOUT != 0,
-                hang_up: broken,
-            });
+            events.push(event(key, polled.revents));
         }
         Ok(())
     }

@@ -140,6 +140,18 @@ pub fn open(pid: i32) -> io::Result<std::os::fd::OwnedFd> {
     Ok(rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())?)
 }
 
+/// True when the process of that number has ended, reaped or not, as far as that can be found out.
+#[must_use]
+pub fn has_ended(pid: i32) -> bool {
+    match open(pid) {
+        Ok(handle) => {
+            let fd = std::os::fd::AsFd::as_fd(&handle);
+            crate::socket::wait_readable(&[fd], Some(std::time::Duration::ZERO)).is_ok_and(|ended| ended[0])
+        }
+        Err(error) => error.raw_os_error() == Some(libc::ESRCH),
+    }
+}
+
 /// Sends a signal by handle (pidfd_send_signal(2)).
 ///
 /// # Errors
@@ -186,10 +198,7 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
 /// # Errors
 /// EPERM, ESRCH; EINVAL above its hard limit.
 pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<u64> {
-    let target = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-    let old = limits_of(pid, "Max open files")?;
-    let new = Rlimit { current: Some(soft), maximum: old.1 };
-    Ok(rustix::process::prlimit(Some(target), Resource::Nofile, new)?.current.unwrap_or(u64::MAX))
+    limit(pid, (Resource::Nofile, "Max open files"), soft)
 }
 
 /// Sets the soft limit on the processes and threads of its user for a running process (RLIMIT_NPROC); returns the old one. It does
@@ -198,10 +207,27 @@ pub fn limit_descriptors(pid: i32, soft: u64) -> io::Result<u64> {
 /// # Errors
 /// EPERM, ESRCH.
 pub fn limit_processes(pid: i32, soft: u64) -> io::Result<u64> {
+    limit(pid, (Resource::Nproc, "Max processes"), soft)
+}
+
+/// As [`limit_descriptors`], for the signals that may be queued (RLIMIT_SIGPENDING), which all processes of a user have together.
+///
+/// # Errors
+/// As [`limit_descriptors`].
+pub fn limit_queued_signals(pid: i32, soft: u64) -> io::Result<u64> {
+    limit(pid, (Resource::Sigpending, "Max pending signals"), soft)
+}
+
+fn limit(pid: i32, (resource, name): (Resource, &str), soft: u64) -> io::Result<u64> {
     let target = Pid::from_raw(pid).ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
-    let old = limits_of(pid, "Max processes")?;
-    let new = Rlimit { current: Some(soft), maximum: old.1 };
-    Ok(rustix::process::prlimit(Some(target), Resource::Nproc, new)?.current.unwrap_or(u64::MAX))
+    let new = Rlimit { current: Some(soft), maximum: hard_limit(pid, name)? };
+    Ok(rustix::process::prlimit(Some(target), resource, new)?.current.unwrap_or(u64::MAX))
+}
+
+fn hard_limit(pid: i32, name: &str) -> io::Result<Option<u64>> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
+    let numbers = text.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    Ok(numbers.split_whitespace().nth(1).and_then(|hard| hard.parse().ok()))
 }
 
 /// What a thread waits in.
@@ -233,14 +259,6 @@ pub fn parked(pid: i32, thread: i32) -> Option<Parked> {
         other if old.contains(&other) || masked.contains(&other) => Parked::Readiness,
         _ => Parked::Elsewhere,
     })
-}
-
-fn limits_of(pid: i32, name: &str) -> io::Result<(u64, Option<u64>)> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/limits"))?;
-    let line = text.lines().find(|l| l.starts_with(name)).unwrap_or_default();
-    let mut words = line[name.len().min(line.len())..].split_whitespace();
-    let soft = words.next().and_then(|w| w.parse().ok()).unwrap_or(u64::MAX);
-    Ok((soft, words.next().and_then(|w| w.parse().ok())))
 }
 
 /// What the calling process has used so far (getrusage(2), RUSAGE_SELF).

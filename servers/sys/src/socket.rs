@@ -325,6 +325,27 @@ pub fn local_address(fd: BorrowedFd<'_>) -> io::Result<SocketAddr> {
         .ok_or_else(|| io::Error::from_raw_os_error(libc::EAFNOSUPPORT))
 }
 
+/// The process that the other end of a Unix socket belonged to when it was connected or began to listen (unix(7), SO_PEERCRED); 0
+/// where it is in another pid namespace.
+///
+/// # Errors
+/// Those of getsockopt(2).
+pub fn peer_process(fd: BorrowedFd<'_>) -> io::Result<i32> {
+    let mut peer = libc::ucred { pid: 0, uid: 0, gid: 0 };
+    let mut length = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: `peer` has room for `length` bytes and both live through the call.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut peer).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { Ok(peer.pid) } else { Err(io::Error::last_os_error()) }
+}
+
 /// State of a TCP connection (RFC 9293, 3.3.2), as the kernel numbers it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TcpState(pub u8);

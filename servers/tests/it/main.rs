@@ -14,6 +14,7 @@ mod inetd;
 mod lifecycle;
 mod limits;
 mod pools;
+mod sigio;
 mod stream;
 mod topology;
 mod unix;
@@ -27,7 +28,7 @@ macro_rules! each_model {
     (unix: $($name:ident),* $(,)?) => { $( mod $name { $crate::each_model!(@streams sys::Family::Unix, super::$name); } )* };
     (@tcp $body:path) => {
         $crate::each_model!(@streams sys::Family::Tcp, $body);
-        $crate::each_model!(@tcp_only sys::Family::Tcp, $body);
+        $crate::each_model!(@by_port sys::Family::Tcp, $body);
     };
     (@streams $family:expr, $body:path) => {
         #[test]
@@ -59,6 +60,8 @@ macro_rules! each_model {
         #[test]
         fn poll() { $crate::fixture::run_on("poll", $family, $body); }
         #[test]
+        fn sigio() { $crate::fixture::run_on("sigio", $family, $body); }
+        #[test]
         fn epoll() { $crate::fixture::run_on("epoll", $family, $body); }
         #[test]
         fn epoll_edge() { $crate::fixture::run_on("epoll-et", $family, $body); }
@@ -76,14 +79,8 @@ macro_rules! each_model {
         fn tasks() { $crate::fixture::run_on("async", $family, $body); }
         #[test]
         fn async_current() { $crate::fixture::run_on("async-current", $family, $body); }
-    };
-    (@tcp_only $family:expr, $body:path) => {
         #[test]
         fn inetd() { $crate::fixture::run_on("inetd", $family, $body); }
-        #[test]
-        fn prefork_reuseport() { $crate::fixture::run_on("prefork-reuseport", $family, $body); }
-        #[test]
-        fn epoll_reuseport() { $crate::fixture::run_on("epoll-reuseport", $family, $body); }
         #[test]
         fn async_per_core() { $crate::fixture::run_on("async-per-core", $family, $body); }
         #[test]
@@ -93,9 +90,15 @@ macro_rules! each_model {
         #[test]
         fn uring_multishot() { $crate::fixture::run_on("uring-multishot", $family, $body); }
         #[test]
-        fn uring_reuseport() { $crate::fixture::run_on("uring-reuseport", $family, $body); }
-        #[test]
         fn compio() { $crate::fixture::run_on("compio", $family, $body); }
+    };
+    (@by_port $family:expr, $body:path) => {
+        #[test]
+        fn prefork_reuseport() { $crate::fixture::run_on("prefork-reuseport", $family, $body); }
+        #[test]
+        fn epoll_reuseport() { $crate::fixture::run_on("epoll-reuseport", $family, $body); }
+        #[test]
+        fn uring_reuseport() { $crate::fixture::run_on("uring-reuseport", $family, $body); }
     };
     ($($name:ident),* $(,)?) => { $(
         mod $name {
@@ -135,6 +138,7 @@ fn the_suite_covers_the_registry() {
             "rayon-pool",
             "select",
             "poll",
+            "sigio",
             "epoll",
             "epoll-et",
             "epoll-oneshot",
@@ -154,24 +158,14 @@ fn the_suite_covers_the_registry() {
         ],
         "add the new model to each_model!"
     );
-    let tcp_only: Vec<&str> = servers::MODELS
+    let by_port: Vec<&str> = servers::MODELS
         .iter()
         .filter(|entry| (entry.model.supports)(sys::Family::Unix) != servers::Support::Yes)
         .map(|entry| entry.model.name)
         .collect();
     assert_eq!(
-        tcp_only,
-        [
-            "inetd",
-            "prefork-reuseport",
-            "epoll-reuseport",
-            "async-per-core",
-            "smol",
-            "uring",
-            "uring-multishot",
-            "uring-reuseport",
-            "compio"
-        ],
-        "keep @streams and @tcp_only of each_model! in step"
+        by_port,
+        ["prefork-reuseport", "epoll-reuseport", "uring-reuseport"],
+        "keep @streams and @by_port of each_model! in step"
     );
 }

@@ -4,12 +4,15 @@
 //! An answer is sent at once or not at all: a client that does not read (a Unix socket holds a sender back then, unix(7)) must hold up
 //! nobody else, so its answer is dropped and counted. A server on all addresses answers from the one that was asked.
 
+pub mod batch;
+pub mod connected;
 pub mod desk;
 pub mod forking;
 pub mod later;
 pub mod loops;
 pub mod oneshot;
 pub mod pools;
+pub mod ring;
 pub mod tasks;
 pub mod threads;
 pub mod waits;

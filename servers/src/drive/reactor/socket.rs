@@ -41,11 +41,14 @@ pub(super) struct Ready {
     hang_up: bool,
     /// An end stands behind the input: read until it comes, since it will cause no edge.
     ended: bool,
+    /// An edge came before the last one was used up, and may have told of an end: a short read is to be followed by another.
+    again: bool,
 }
 
 impl Ready {
     /// Takes note of an edge; one in which nothing is ready announces an end (see [`sys::epoll::EpollEdge`]).
     pub(super) fn note(&mut self, event: Event) {
+        self.again |= self.read && event.read;
         self.ended |= !(event.read || event.write || event.hang_up);
         self.read |= event.read || self.ended;
         self.write |= event.write;
@@ -85,7 +88,10 @@ impl Io for EdgeSocket<'_> {
             // A short read is a drained socket (epoll(7), question 9).
             Ok(n) => {
                 *self.moved += n;
-                self.ready.read &= *n == buffer.len() || self.ready.ended;
+                if *n < buffer.len() {
+                    self.ready.read = self.ready.ended || self.ready.again;
+                    self.ready.again = false;
+                }
             }
             Err(error) => self.ready.read &= error.kind() != io::ErrorKind::WouldBlock,
         }

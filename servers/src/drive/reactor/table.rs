@@ -271,6 +271,12 @@ impl<S: Service, P: Poller> Table<S, P> {
             slot.shut = true;
             // A connection that the peer has reset cannot be shut; its event is on the way.
             let _ = socket::shutdown(slot.fd.as_fd(), Side::Read);
+            if P::EDGE {
+                // An end of our own making need not cause an edge: signals tell of the peer's only.
+                let key = key(index, slot.generation);
+                slot.ready.note(Event { key, read: false, write: false, hang_up: false });
+                self.queue_if_ready(key);
+            }
         }
     }
 }
