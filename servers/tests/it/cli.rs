@@ -11,6 +11,8 @@ fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
     let shared = sharing.url.to_string();
     let path = Server::start(Subject { model: "epoll", family: Family::Unix }, "echo");
     let taken_path = path.url.to_string();
+    let udp = Server::start(Subject { model: "epoll", family: Family::Udp }, "echo");
+    let taken_udp = udp.url.to_string();
     let long = format!("unix:/{}", "x".repeat(107));
     for (args, code, says) in [
         (vec!["nonesuch"], 2, "unknown model `nonesuch`; the models are iterative"),
@@ -18,15 +20,18 @@ fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
         (vec!["epoll", "--listen", "tcp://127.0.0.1"], 2, "no port"),
         (vec!["epoll", "--listen", "http://127.0.0.1:0/x"], 2, "no path"),
         (
-            vec!["epoll", "--listen", "unixgram:/tmp/x"],
+            vec!["prefork-fdpass", "--listen", "unixgram:/tmp/x"],
             2,
-            "does not serve unixgram: datagrams are not served yet",
+            "does not serve unixgram: what it hands over",
         ),
+        (vec!["epoll-reuseport", "--listen", "unixgram:/tmp/x"], 2, "SO_REUSEPORT is refused"),
+        (vec!["dgram-batched", "--listen", "tcp://127.0.0.1:0"], 2, "does not serve tcp"),
+        (vec!["epoll", "--listen", "udp://127.0.0.1:0", "--service", "http"], 2, "http needs a stream"),
+        (vec!["epoll", "--listen", &taken_udp], 3, "another server has the port"),
         (vec!["epoll", "--listen", &long], 2, "the path has 108 bytes, the kernel takes 107"),
         (vec!["epoll", "--listen", &taken_path], 3, "another server has the path"),
         (vec!["epoll", "--listen", "unix:/nonexistent/s"], 3, "its folder does not exist"),
         (vec!["epoll", "--listen", "unix:/etc/passwd"], 3, "the path is no socket and was left as it is"),
-        (vec!["epoll", "--listen", "udp://127.0.0.1:0"], 2, "does not serve udp"),
         (vec!["epoll", "--listen", &taken], 3, "another server has the port"),
         (vec!["prefork-reuseport", "--listen", &shared], 3, "another server has the port"),
         (vec!["prefork-fdpass", "--hand-off", "best"], 2, "first-free"),

@@ -70,10 +70,10 @@ impl Server {
 
     pub(crate) fn with(on: impl Into<Subject>, service: &str, more: &[&str], begin: &Begin) -> Self {
         let Subject { model, family } = on.into();
-        let folder = (family == Family::Unix).then(|| tempfile::tempdir().unwrap());
-        let url = folder
-            .as_ref()
-            .map_or("tcp://127.0.0.1:0".to_owned(), |f| format!("unix:{}", f.path().join("s").display()));
+        let folder = matches!(family, Family::Unix | Family::Unixgram).then(|| tempfile::tempdir().unwrap());
+        let url = folder.as_ref().map_or(format!("{family}://127.0.0.1:0"), |folder| {
+            format!("{family}:{}", folder.path().join("s").display())
+        });
         let mut server = Self::at(model, service, &url, more, begin);
         server._folder = folder;
         server
@@ -99,7 +99,12 @@ impl Server {
 
     /// As [`start`](Self::start), and what it says on standard error is kept for [`stop_and_read`](Self::stop_and_read).
     pub(crate) fn with_stderr(model: &str, service: &str, more: &[&str]) -> Self {
-        let mut args = vec![model, "--listen", "tcp://127.0.0.1:0", "--service", service];
+        Self::with_stderr_at(model, service, "tcp://127.0.0.1:0", more)
+    }
+
+    /// As [`with_stderr`](Self::with_stderr), at `url`.
+    pub(crate) fn with_stderr_at(model: &str, service: &str, url: &str, more: &[&str]) -> Self {
+        let mut args = vec![model, "--listen", url, "--service", service];
         args.extend_from_slice(more);
         Self::spawn(command(&args), &Begin::default())
     }

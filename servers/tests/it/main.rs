@@ -9,6 +9,10 @@
 
 mod cli;
 mod compio;
+mod datagram;
+mod datagram_life;
+mod datagram_peers;
+mod datagram_tools;
 mod fixture;
 mod inetd;
 mod lifecycle;

@@ -4,8 +4,10 @@
 //! What a peer sends before its socket is connected comes to the common socket, after the first datagram too: it is answered from there,
 //! in its order, and none is lost. Peers are bounded; one that was silent for a while makes room.
 
-use super::{BUDGET, Both, Clerk, Taken};
+use super::later::{Later, Waiting};
+use super::{BUDGET, Both, Clerk, Taken, send, work_here};
 use crate::endpoint::{Endpoint, announce};
+use service::Work;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -28,6 +30,8 @@ const SILENT: Duration = Duration::from_secs(30);
 struct Own {
     socket: OwnedFd,
     peer: Peer,
+    /// The address that it has asked.
+    local: Local,
     seen: Instant,
 }
 
@@ -52,9 +56,10 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         own: slab::Slab::new(),
         places: HashMap::new(),
         look_at: Instant::now() + SILENT,
+        later: Later::default(),
     };
     announce(&url);
-    peers.serve(&signals)?;
+    peers.serve(&signals, options.grace)?;
     peers.clerk.figures.report(0, options.counters);
     Ok(())
 }
@@ -67,58 +72,106 @@ struct Peers<S> {
     own: slab::Slab<Own>,
     places: HashMap<Peer, usize>,
     look_at: Instant,
+    /// Answers whose work sleeps.
+    later: Later,
 }
 
 impl<S: Both> Peers<S> {
-    fn serve(&mut self, signals: &Signals) -> io::Result<()> {
+    fn serve(&mut self, signals: &Signals, grace: Duration) -> io::Result<()> {
         let mut events: Vec<Event> = Vec::with_capacity(64);
-        let mut told = false;
-        while !told {
-            // Without peers there is nothing to look at, and nothing wakes the loop.
-            let wait = (!self.own.is_empty()).then(|| self.look_at.saturating_duration_since(Instant::now()));
-            self.epoll.wait(&mut events, wait)?;
+        let mut stop_at: Option<Instant> = None;
+        loop {
+            self.epoll.wait(&mut events, self.timeout(stop_at))?;
             for event in &events {
                 match event.key {
                     STOP => {
                         while let Some(signal) = signals.next()? {
-                            told |= signal == sys::signal::Received::Stop;
+                            if signal == sys::signal::Received::Stop && stop_at.is_none() {
+                                stop_at = Some(Instant::now() + grace);
+                            }
                         }
                     }
-                    COMMON => self.turn(None)?,
-                    key => self.turn(Some(key as usize))?,
+                    COMMON => drop(self.turn(None)?),
+                    key => drop(self.turn(Some(key as usize))?),
                 }
             }
+            self.on_time();
             self.let_go()?;
+            if let Some(at) = stop_at {
+                self.drain(at)?;
+                if self.later.is_empty() || Instant::now() >= at {
+                    return Ok(());
+                }
+            }
         }
-        // What was queued before the order to stop is still answered.
+    }
+
+    /// Without peers and answers that wait nothing wakes the loop but a datagram.
+    fn timeout(&self, stop_at: Option<Instant>) -> Option<Duration> {
+        let look_at = (!self.own.is_empty()).then_some(self.look_at);
+        let first = [self.later.next(), look_at, stop_at].into_iter().flatten().min()?;
+        Some(first.saturating_duration_since(Instant::now()))
+    }
+
+    /// What was queued before the order to stop is still answered.
+    fn drain(&mut self, until: Instant) -> io::Result<()> {
         let all: Vec<usize> = self.own.iter().map(|(place, _)| place).collect();
         for place in std::iter::once(None).chain(all.into_iter().map(Some)) {
-            self.turn(place)?;
+            while self.turn(place)? == BUDGET && Instant::now() < until {}
         }
         Ok(())
     }
 
-    /// Answers what is there on one socket, at most [`BUDGET`]; level-triggered, it is told of the rest again.
-    fn turn(&mut self, place: Option<usize>) -> io::Result<()> {
-        for _ in 0..BUDGET {
+    fn on_time(&mut self) {
+        if self.later.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        while let Some(waiting) = self.later.take(now) {
+            let sent = send(self.common.as_fd(), &waiting.reply, &waiting.message, &waiting.route);
+            self.clerk.figures.sent(&sent);
+        }
+    }
+
+    /// Answers what is there on one socket, at most [`BUDGET`], and says how many; level-triggered, it is told of the rest again.
+    fn turn(&mut self, place: Option<usize>) -> io::Result<usize> {
+        for done in 0..BUDGET {
             let fd = match place {
                 None => self.common.as_fd(),
-                Some(place) => match self.own.get_mut(place) {
-                    Some(own) => {
-                        own.seen = Instant::now();
-                        own.socket.as_fd()
-                    }
-                    None => return Ok(()),
+                Some(place) => match self.own.get(place) {
+                    Some(own) => own.socket.as_fd(),
+                    None => return Ok(done),
                 },
             };
             // An error of a connected socket is about its peer, and ends nothing.
-            let Taken::Datagram(received) = self.clerk.take(fd, Wait::No)? else { return Ok(()) };
-            self.clerk.answer(fd, &received);
-            if place.is_none() {
-                self.adopt(&received);
+            let Taken::Datagram(mut received) = self.clerk.take(fd, Wait::No)? else { return Ok(done) };
+            match place.and_then(|place| self.own.get_mut(place)) {
+                Some(own) => {
+                    own.seen = Instant::now();
+                    received.route.local = own.local;
+                }
+                None => self.adopt(&received),
+            }
+            self.answer(&received);
+        }
+        Ok(BUDGET)
+    }
+
+    /// Answers from the common socket, which is on the port that was asked: one that sleeps must not keep a peer's own socket open.
+    fn answer(&mut self, received: &Received) {
+        let fd = self.common.as_fd();
+        let Some(owed) = self.clerk.answer_or_owe(fd, received) else { return };
+        let (reply, route) = (owed.answer.reply, owed.route);
+        match owed.work {
+            Work::Spin(_) => {
+                work_here(Some(owed.work));
+                self.clerk.figures.sent(&send(fd, &reply, &owed.message, &route));
+            }
+            Work::Sleep(time) => {
+                let kept = self.later.keep(time, Waiting { message: owed.message, reply, route });
+                self.clerk.figures.unsendable += u64::from(!kept);
             }
         }
-        Ok(())
     }
 
     /// Makes a socket for a peer that has none.

@@ -22,6 +22,10 @@ fn next<S: Both>(
 ) -> io::Result<Option<Received>> {
     loop {
         match take(clerk, fd)? {
+            // A thread that was about to sleep when the socket was shut behind the last one is told of an end, which looks like an
+            // empty datagram of nobody's. With nothing to do, it is asked again and finds the queue empty.
+            Taken::Datagram(received)
+                if received.len == 0 && !received.route.peer.is_named() && is_nonblocking(fd)? => {}
             Taken::Datagram(received) => return Ok(Some(received)),
             Taken::Empty => return Ok(None),
             Taken::Interrupted if !stop::stopping() || is_nonblocking(fd)? => {}
