@@ -5,7 +5,8 @@ use crate::view::{Conduct, Measure, Outcome, Row, View, Workload};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use record::VerdictState;
 
-/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first.
+/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first. One of no
+/// worth is left out also where it says nothing of any row.
 struct Column {
     head: &'static str,
     worth: u8,
@@ -23,6 +24,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "peak RSS", worth: 4, text: |r| median(&r.rss_bytes, bytes) },
     Column { head: "/conn", worth: 2, text: |r| median(&r.per_connection_bytes, bytes) },
     Column { head: "csw/req", worth: 1, text: |r| median(&r.switches, rate) },
+    Column { head: "fair", worth: 0, text: |r| fairness(r) },
     Column { head: "errors", worth: 6, text: |r| count(r.counts.failed + r.counts.unanswered) },
 ];
 
@@ -58,7 +60,8 @@ pub fn render(view: &View<'_>, width: usize, color: bool) -> String {
 
 /// The widest table that fits, or the one with the fewest columns.
 fn table(workload: &Workload<'_>, view: &View<'_>, width: usize) -> String {
-    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+    let said = |c: &Column| c.worth > 0 || workload.measured().any(|row| (c.text)(row) != NONE);
+    let mut columns: Vec<&Column> = COLUMNS.iter().filter(|c| said(c)).collect();
     loop {
         let lines = lines(workload, view, &columns);
         let fits = lines.iter().all(|l| l.chars().count() <= width);
@@ -159,6 +162,11 @@ fn median(measure: &Measure, say: fn(f64) -> String) -> String {
 
 fn span(measure: &Measure, say: fn(f64) -> String) -> String {
     measure.span.map_or_else(|| NONE.to_owned(), |s| range(s.min, s.max, say))
+}
+
+/// How evenly several workers shared the bytes: Jain's index.
+fn fairness(row: &Row<'_>) -> String {
+    median(&row.sharing.bytes.index, |v| format!("{v:.2}"))
 }
 
 fn latency(value: Option<u64>) -> String {

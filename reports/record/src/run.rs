@@ -3,6 +3,7 @@
 use crate::conform::CaseVerdict;
 use crate::load::{Load, Verdict};
 use crate::machine::Machine;
+use crate::workers::Workers;
 use serde::{Deserialize, Serialize};
 
 /// Model × family × service × workload.
@@ -77,6 +78,9 @@ pub struct Observation {
     pub processes: Option<u64>,
     /// Connections that the listener turned away in the window (/proc/net/netstat, ListenOverflows, whole network namespace).
     pub listen_overflows: Option<u64>,
+    /// What each worker counted in the window; absent where nothing was counted, as in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Workers>,
     /// Faults of the server's own.
     pub faults: Faults,
 }

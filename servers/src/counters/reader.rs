@@ -115,6 +115,14 @@ impl Counts {
         difference
     }
 
+    /// What stood there `share` of the way from this reading to `later`, 0 to 1, had it gone on evenly.
+    #[must_use]
+    pub fn towards(&self, later: &Self, share: f64) -> Self {
+        let mut between = self.clone();
+        between.combine(later, |a, b| a + (b.saturating_sub(a) as f64 * share).round() as u64);
+        between
+    }
+
     fn combine(&mut self, other: &Self, with: impl Fn(u64, u64) -> u64) {
         let Self { accepted, useful, spurious, bytes_in, bytes_out, ended } = self;
         let own = [accepted, useful, spurious, bytes_in, bytes_out].into_iter().chain(ended);
