@@ -1,6 +1,6 @@
 //! One workload of the page: its plots and its two tables. Not here: the sentences, which the view makes.
 
-use super::workers::{SHARING, WAKEUPS};
+use super::workers::{WORKERS, tells};
 use super::{Badge, mark_of};
 use crate::error::Result;
 use crate::format::{NONE, bytes, count, duration, range, rate, short};
@@ -119,7 +119,6 @@ const COST: &[Column] = &[
         })
     },
     column("Switches/req", "context switches, both kinds", |r| spread(&r.switches, rate)),
-    WAKEUPS,
     column("Threads", "most at a time", |r| whole(r.threads)),
     column("Processes", "most at a time", |r| whole(r.processes)),
     column("Lost", "requests that failed or were never answered, all trials", |r| {
@@ -247,9 +246,8 @@ fn tables(workload: &Workload<'_>, models: &[Model<'_>]) -> Vec<Sheet> {
         sheet("Speed", SPEED, workload, models, |_| true),
         sheet("What it took, and what went wrong", COST, workload, models, |_| true),
     ];
-    let shared_out = |row: &Row<'_>| row.outcome == Outcome::Measured && row.sharing.workers.is_some();
-    if workload.rows.iter().any(shared_out) {
-        tables.push(sheet("How the workers shared it", SHARING, workload, models, shared_out));
+    if workload.rows.iter().any(tells) {
+        tables.push(sheet("What woke the workers, and how they shared", WORKERS, workload, models, tells));
     }
     tables
 }

@@ -2,19 +2,18 @@
 
 use super::section::{Cell, Column, column, spread};
 use crate::format::{NONE, count, rate};
-use crate::view::{Evenness, Row};
+use crate::view::{Evenness, Outcome, Row};
 
-/// Of workloads in which some model has several workers; the others have no line.
-pub(super) const SHARING: &[Column] = &[
-    column("Workers", "threads or processes that shared the work", |r| {
-        Cell::new(r.sharing.workers.map(|n| n as f64), r.sharing.workers.map_or_else(String::new, count))
-    }),
-    column(
-        "Fairness, connections",
-        "Jain’s index: 1 even, 1/n one had all; under it the least and the most",
-        |r| evenness(&r.sharing.connections),
-    ),
-    column("Fairness, bytes", "the same of the bytes, both ways", |r| evenness(&r.sharing.bytes)),
+/// Those about sharing out are there where some model has several workers.
+pub(super) const WORKERS: &[Column] = &[
+    Column {
+        when: |r| r.sharing.useful_per_request.span.is_some(),
+        ..column(
+            "Wake-ups/req",
+            "waits of the server that ended with something to do: below 1, one brings several",
+            |r| spread(&r.sharing.useful_per_request, rate),
+        )
+    },
     Column {
         when: |r| r.sharing.spurious_per_connection.median().is_some_and(|v| v > 0.0),
         ..column(
@@ -24,10 +23,28 @@ pub(super) const SHARING: &[Column] = &[
         )
     },
     Column {
+        when: has_several,
+        ..column("Workers", "threads or processes that shared the work", |r| {
+            Cell::new(r.sharing.workers.map(|n| n as f64), r.sharing.workers.map_or_else(String::new, count))
+        })
+    },
+    Column {
+        when: has_several,
+        ..column(
+            "Fairness, connections",
+            "Jain’s index: 1 even, 1/n one had all; under it the least and the most",
+            |r| evenness(&r.sharing.connections),
+        )
+    },
+    Column {
+        when: has_several,
+        ..column("Fairness, bytes", "the same of the bytes, both ways", |r| evenness(&r.sharing.bytes))
+    },
+    Column {
         when: |r| !odd_ends(r).is_empty(),
         ..column(
             "Odd ends",
-            "connections that ended otherwise than by their peer’s or the service’s last word",
+            "connections that ended otherwise than by their peer’s or the service’s last word, all trials",
             |r| {
                 let odd = odd_ends(r);
                 let all: u64 = odd.iter().map(|(_, n)| n).sum();
@@ -38,15 +55,14 @@ pub(super) const SHARING: &[Column] = &[
     },
 ];
 
-/// Beside the context switches.
-pub(super) const WAKEUPS: Column = Column {
-    when: |r| r.sharing.useful_per_request.span.is_some(),
-    ..column(
-        "Wake-ups/req",
-        "waits of the server that ended with something to do: below 1, one brings several",
-        |r| spread(&r.sharing.useful_per_request, rate),
-    )
-};
+/// Whether there is anything to say of a row.
+pub(super) fn tells(row: &Row<'_>) -> bool {
+    row.outcome == Outcome::Measured && WORKERS.iter().any(|c| (c.when)(row))
+}
+
+fn has_several(row: &Row<'_>) -> bool {
+    row.sharing.workers.is_some()
+}
 
 fn odd_ends<'r>(row: &'r Row<'_>) -> Vec<&'r (String, u64)> {
     row.sharing.ended.iter().filter(|(why, _)| !["finished", "service"].contains(&why.as_str())).collect()
