@@ -105,7 +105,7 @@ fn verdict(row: &Row<'_>) -> String {
     let tally = row.tally();
     let (counted, planned) = (tally.valid + tally.suspect, tally.total().max(row.planned as usize));
     match row.outcome {
-        Outcome::CannotHold(_) => "cannot hold".to_owned(),
+        Outcome::CannotHold(lack, _) => lack.word().to_owned(),
         Outcome::NotRun => "not run".to_owned(),
         Outcome::NoneCounts => format!("INVALID 0/{planned}"),
         Outcome::Measured if tally.state() == VerdictState::Valid => format!("valid {counted}/{planned}"),
@@ -126,8 +126,8 @@ fn conformance(row: &Row<'_>, view: &View<'_>) -> String {
 /// What stands under the table for a row.
 fn notes(row: &Row<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Outcome::CannotHold(reason) = &row.outcome {
-        notes.push(format!("cannot hold: {reason}"));
+    if let Outcome::CannotHold(lack, reason) = &row.outcome {
+        notes.push(format!("{}: {reason}", lack.word()));
     }
     notes.extend(row.reasons());
     notes.extend(row.fault_list());
@@ -182,6 +182,7 @@ fn paint(text: &str) -> String {
         ("CUT SHORT", "31"),
         ("SUSPECT", "33"),
         ("cannot hold", "2"),
+        ("unsupported", "2"),
         ("not run", "2"),
     ] {
         painted = painted.replace(word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"));

@@ -82,7 +82,7 @@ fn safe(text: String) -> String {
 fn outcome(row: &Row<'_>) -> String {
     match &row.outcome {
         Outcome::Measured => "measured".to_owned(),
-        Outcome::CannotHold(reason) => format!("cannot hold: {reason}"),
+        Outcome::CannotHold(lack, reason) => format!("{}: {reason}", lack.word()),
         Outcome::NoneCounts => "no trial counts".to_owned(),
         Outcome::NotRun => "not run".to_owned(),
     }

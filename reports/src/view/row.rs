@@ -3,7 +3,7 @@
 use super::{Latency, Measure, Model, Point, Sharing, Trial};
 use hdrhistogram::Histogram;
 use record::load::{Load, Summary};
-use record::run::{Observation, Scenario};
+use record::run::{Lack, Observation, Scenario};
 use record::{Record, VerdictState, histogram};
 
 /// Whether a row has numbers, and if not, why not.
@@ -11,8 +11,8 @@ use record::{Record, VerdictState, histogram};
 pub enum Outcome {
     /// At least one trial counts.
     Measured,
-    /// The model cannot hold this workload by nature. Neither a failure nor a zero.
-    CannotHold(String),
+    /// The model is not measured under this workload, by its nature or for another [`Lack`], and why. Neither a failure nor a zero.
+    CannotHold(Lack, String),
     /// There are trials and none counts.
     NoneCounts,
     /// There are no trials: the run ended before.
@@ -139,7 +139,7 @@ impl<'a> Row<'a> {
         let service = merge(&mut trials, "service", |l| (&l.histograms.service, &l.service_ns));
         let outcome = match &s.unsupported {
             _ if trials.iter().any(Trial::counts) => Outcome::Measured,
-            Some(reason) => Outcome::CannotHold(reason.clone()),
+            Some(reason) => Outcome::CannotHold(s.lack, reason.clone()),
             None if trials.is_empty() => Outcome::NotRun,
             None => Outcome::NoneCounts,
         };

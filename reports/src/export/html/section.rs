@@ -275,7 +275,9 @@ fn line(row: &Row<'_>, columns: &[&Column], models: &[Model<'_>]) -> Line {
     let planned = tally.total().max(row.planned as usize);
     let (state, trials, absent) = match &row.outcome {
         Outcome::Measured => (state_word(tally.state()), format!("{counted} of {planned}"), None),
-        Outcome::CannotHold(reason) => ("n/a", String::new(), Some(format!("cannot hold: {reason}"))),
+        Outcome::CannotHold(lack, reason) => {
+            ("n/a", String::new(), Some(format!("{}: {reason}", lack.word())))
+        }
         Outcome::NotRun => ("not run", String::new(), Some("not run: the run ended before".to_owned())),
         Outcome::NoneCounts => ("invalid", format!("0 of {planned}"), None),
     };
