@@ -9,6 +9,7 @@
 
 mod cli;
 mod compio;
+mod counters;
 mod fixture;
 mod inetd;
 mod lifecycle;

@@ -53,9 +53,11 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         places: HashMap::new(),
         look_at: Instant::now() + SILENT,
     };
+    options.counters.workers(1);
+    options.counters.enter(0);
     announce(&url);
     peers.serve(&signals)?;
-    peers.clerk.figures.report(0, options.counters);
+    peers.clerk.figures.report(0);
     Ok(())
 }
 

@@ -19,6 +19,8 @@ use sys::socket::wait_readable;
 pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(true)?;
+    endpoint.options.counters.shared();
+    endpoint.options.counters.enter_shared();
     endpoint.ready();
     let options = endpoint.options;
     let mut parent = Parent { signals, children: HashSet::new(), stopping: false };
@@ -41,7 +43,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         }
     }
     parent.drain(options.grace)?;
-    clerk.figures.report(0, options.counters);
+    clerk.figures.report(0);
     Ok(())
 }
 
@@ -75,10 +77,11 @@ impl Parent {
             match process::fork() {
                 Ok(Forked::Parent(pid)) => {
                     self.children.insert(pid);
-                    // The child answers; whether it could is not told to the parent.
-                    clerk.figures.note(&received);
+                    // The child answers, and counts; whether it could is not told to the parent.
+                    clerk.figures.received += 1;
                 }
                 Ok(Forked::Child) => {
+                    endpoint.options.counters.enter_shared();
                     let answered = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
                         clerk.answer(fd, &received);
                     }));

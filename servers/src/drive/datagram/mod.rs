@@ -3,6 +3,8 @@
 //!
 //! An answer is sent at once or not at all: a client that does not read (a Unix socket holds a sender back then, unix(7)) must hold up
 //! nobody else, so its answer is dropped and counted. A server on all addresses answers from the one that was asked.
+//!
+//! In the counters of a worker a datagram stands as a connection of one exchange: come, and ended when it is answered.
 
 pub mod batch;
 pub mod connected;
@@ -17,6 +19,7 @@ pub mod tasks;
 pub mod threads;
 pub mod waits;
 
+use crate::counters::{self, Why};
 use service::datagram::{DatagramService, PIECES, Reply};
 use service::{Service, Work};
 use std::io::{self, IoSlice, Write as _};
@@ -57,13 +60,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Prints one JSON line on standard error where `wanted`. A closed one is not an error.
-    pub fn report(&self, worker: usize, wanted: bool) {
-        if wanted {
-            let Self { received, answered, truncated, unsendable, dropped } = self;
+    /// Says on standard error what was lost, where anything was. A closed one is not an error.
+    pub fn report(&self, worker: usize) {
+        let Self { received, answered, truncated, unsendable, dropped } = self;
+        if truncated + unsendable + dropped > 0 {
             let _ = writeln!(
                 io::stderr(),
-                "{{\"worker\":{worker},\"received\":{received},\"answered\":{answered},\"truncated\":{truncated},\"unsendable\":{unsendable},\"dropped\":{dropped}}}"
+                "server: worker {worker}: {received} datagrams received, {answered} answered; {dropped} dropped by the kernel for want of room, {truncated} cut and not answered, {unsendable} answers not sent"
             );
         }
     }
@@ -80,6 +83,8 @@ impl Figures {
     /// Notes what was received; true where it may be answered.
     pub fn note(&mut self, received: &Received) -> bool {
         self.received += 1;
+        counters::accepted();
+        counters::received(received.len);
         // A running total of the socket.
         self.dropped = self.dropped.max(u64::from(received.dropped));
         self.truncated += u64::from(received.truncated);
@@ -89,8 +94,14 @@ impl Figures {
     /// Notes what came of an answer.
     pub fn sent(&mut self, result: &io::Result<()>) {
         match result {
-            Ok(()) => self.answered += 1,
-            Err(_) => self.unsendable += 1,
+            Ok(()) => {
+                self.answered += 1;
+                counters::ended(Why::Service);
+            }
+            Err(_) => {
+                self.unsendable += 1;
+                counters::ended(Why::Unsent);
+            }
         }
     }
 }
@@ -118,6 +129,10 @@ pub fn send(fd: BorrowedFd<'_>, reply: &Reply, message: &[u8], route: &Route) ->
     }
     loop {
         match datagram::send(fd, &slices[..used], route, Wait::No) {
+            Ok(()) => {
+                counters::sent(pieces.iter().map(|piece| piece.len()).sum());
+                return Ok(());
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A UDP socket tells of an earlier datagram's fate, once: this one was not sent yet.
             Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && route.peer.ip().is_some() => {

@@ -2,6 +2,7 @@
 //! socket for the next thread, and answers. Not here: loops with a mechanism of their own.
 
 use super::{Both, Clerk, Taken};
+use crate::counters;
 use crate::drive::loops::Team;
 use crate::endpoint::{Endpoint, announce};
 use std::io;
@@ -24,6 +25,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint, mut epoll: Epoll) -> io::R
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
     let socket = Arc::new(listener);
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     epoll.add(socket.as_fd(), SOCKET, Interest::READ)?;
     epoll.add_for_all(team.stop_bell().as_fd(), STOP)?;
@@ -31,6 +33,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint, mut epoll: Epoll) -> io::R
         let (socket, mut epoll) = (Arc::clone(&socket), epoll.share());
         let mut clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
+            options.counters.enter(worker);
             waiting.say();
             let mut events = Vec::with_capacity(1);
             let mut stopping = false;
@@ -40,6 +43,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint, mut epoll: Epoll) -> io::R
                 if !events.iter().any(|event| event.key == SOCKET) {
                     continue;
                 }
+                counters::woken(true);
                 let taken = clerk.take(socket.as_fd(), Wait::No)?;
                 epoll.modify(socket.as_fd(), SOCKET, Interest::READ)?;
                 if let Taken::Datagram(received) = taken {
@@ -50,7 +54,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint, mut epoll: Epoll) -> io::R
             while let Taken::Datagram(received) = clerk.take(socket.as_fd(), Wait::No)? {
                 clerk.answer(socket.as_fd(), &received);
             }
-            clerk.figures.report(worker, options.counters);
+            clerk.figures.report(worker);
             Ok(())
         })?;
     }
