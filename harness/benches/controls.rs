@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "each bench uses a part of it")]
 mod support;
 
+use harness::counting::Counting;
 use harness::spawn::{Child, Tool, ToolCommand};
 use std::io::Write as _;
 use std::time::Duration;
@@ -104,6 +105,14 @@ fn main() {
         1.10,
         || server_cost(&support::server("epoll", "echo")),
         || server_cost(&support::control_server()),
+    );
+    let counting = Counting::begin().expect("a file in memory");
+    let counted = ["--counters", &counting.path()];
+    compare(
+        "server `epoll` that counts beside one that does not",
+        1.02,
+        || server_cost(&support::server_with("epoll", "echo", &counted)),
+        || server_cost(&support::server("epoll", "echo")),
     );
     compare(
         "`loadgen` beside a straight epoll client",

@@ -36,8 +36,10 @@ enum Command {
         #[arg(long, value_name = "NAME", requires = "svg")]
         workload: Option<String>,
     },
-    /// List the models
+    /// List the models: families, axes, origins, and why something is not served
     List {
+        /// Only this one, in full
+        model: Option<String>,
         /// As JSON
         #[arg(long)]
         json: bool,
@@ -106,7 +108,7 @@ fn dispatch(command: Command) -> Exit {
         Command::Run(args) => run_command(args),
         Command::Conform(args) => conform::cli::command(&args),
         Command::Report { folder, svg, workload } => report(&folder, svg.as_deref(), workload.as_deref()),
-        Command::List { json } => list(json),
+        Command::List { model, json } => list(model.as_deref(), json),
         Command::Guard(args) => spawn::guard::command(&args),
         Command::Serve | Command::Load => complain("write the command before any option", Exit::Usage),
     }
@@ -164,10 +166,14 @@ fn report(folder: &Path, svg: Option<&Path>, workload: Option<&str>) -> Exit {
     }
 }
 
-fn list(json: bool) -> Exit {
-    let text = if json { crate::list::json() } else { crate::list::text() };
-    let _ = writeln!(io::stdout(), "{text}");
-    Exit::Fine
+fn list(model: Option<&str>, json: bool) -> Exit {
+    match if json { crate::list::json(model) } else { crate::list::text(model) } {
+        Ok(text) => {
+            let _ = writeln!(io::stdout(), "{text}");
+            Exit::Fine
+        }
+        Err(error) => complain(&error, Exit::Usage),
+    }
 }
 
 fn complain(text: &str, exit: Exit) -> Exit {

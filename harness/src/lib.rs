@@ -3,6 +3,7 @@
 pub mod cgroup;
 pub mod cli;
 pub mod conform;
+pub mod counting;
 pub mod cpus;
 pub mod interrupt;
 pub mod list;

@@ -16,7 +16,7 @@ const NEAR: Duration = Duration::from_millis(5);
 const FAR: Duration = Duration::from_millis(100);
 
 /// How long after its time an edge may come: the generator has to be started and to connect before, and to notice the end.
-const LATE: Duration = Duration::from_millis(150);
+pub const LATE: Duration = Duration::from_millis(150);
 
 /// The time until the next reading, `elapsed` after the generator was started: `edges` are when the window should begin and end.
 #[must_use]

@@ -3,7 +3,9 @@
 //! A plan is TOML. Every key that is not known is an error, so that a misspelt one is not a silent default.
 
 use record::Scenario;
+use record::run::Lack;
 use serde::{Deserialize, Serialize};
+use servers::registry::Entry;
 use servers::{MODELS, Model, Support};
 use service::Kind;
 use std::path::Path;
@@ -244,12 +246,7 @@ impl Plan {
 
     fn chosen_models(&self) -> Result<Vec<&'static Model>, PlanError> {
         let Some(names) = &self.models else { return Ok(MODELS.iter().map(|entry| entry.model).collect()) };
-        let known = |name: &String| {
-            servers::model(name).map(|entry| entry.model).ok_or_else(|| {
-                let names = MODELS.iter().map(|entry| entry.model.name).collect::<Vec<_>>().join(", ");
-                PlanError::Value(format!("unknown model `{name}`; the models are {names}"))
-            })
-        };
+        let known = |name: &String| model_named(name).map(|entry| entry.model).map_err(PlanError::Value);
         names.iter().map(known).collect()
     }
 
@@ -299,6 +296,15 @@ impl Plan {
     }
 }
 
+/// The model of that name.
+///
+/// # Errors
+/// One line that names those there are.
+pub fn model_named(name: &str) -> Result<&'static Entry, String> {
+    servers::model(name)
+        .ok_or_else(|| format!("unknown model `{name}`; the models are {}", servers::registry::names()))
+}
+
 impl Workload {
     fn family(&self) -> Result<Family, PlanError> {
         let found = Family::ALL.into_iter().find(|family| family.name() == self.family);
@@ -312,10 +318,13 @@ impl Workload {
 fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
     // A connection that is made for each request leaves room for the next: only those that stay open must be held together.
     let stays = workload.requests_per_connection.is_none();
-    let unsupported = match (model.supports)(family) {
-        Support::No(reason) => Some(format!("does not serve {family}: {reason}")),
-        Support::Yes => servers::unsupported(model.name)
-            .or_else(|| if stays { model.capacity.refuses(workload.connections) } else { None }),
+    let nature = || if stays { model.capacity.refuses(workload.connections) } else { None };
+    let (unsupported, lack) = match (model.supports)(family) {
+        Support::No(reason) => (Some(format!("does not serve {family}: {reason}")), Lack::Family),
+        Support::Yes => match servers::unsupported(model.name) {
+            Some(reason) => (Some(format!("on this machine: {reason}")), Lack::Machine),
+            None => (nature(), Lack::Nature),
+        },
     };
     Scenario {
         id: format!("{}/{family}/{}/{}", model.name, workload.service, workload.name),
@@ -325,6 +334,7 @@ fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
         workload: workload.name.clone(),
         title: workload.title.clone(),
         unsupported,
+        lack,
     }
 }
 

@@ -267,6 +267,9 @@ fn exit(run: &Run, records: &[Record]) -> Exit {
     let invalid = records.iter().any(|r| r.verdict.state == VerdictState::Invalid);
     if faulty || failed {
         Exit::Found
+    } else if run.scenarios.iter().all(|s| s.unsupported.is_some()) {
+        // The report says why of each; a check that measures nothing must not pass for one that found nothing.
+        Exit::Usage
     } else if invalid || run.cut_short {
         Exit::Unfit
     } else {

@@ -1,5 +1,6 @@
 //! One trial: a fresh server, a warm-up, a timed window, a look at what is left. Not here: the order of trials.
 
+use crate::counting::Counting;
 use crate::cpus::Split;
 use crate::interrupt::Interrupt;
 use crate::observe::{self, Watcher};
@@ -65,8 +66,9 @@ impl Bench {
         turn: Turn,
         interrupt: &Interrupt,
     ) -> Result<Option<Record>, SpawnError> {
-        let command = self.server_command(planned, turn);
+        let mut command = self.server_command(planned, turn);
         let mut record = self.empty_record(planned, turn, &command);
+        let mut counting = self.count_in(&mut command);
         let mut server = match Child::server(&command) {
             Ok(server) => server,
             Err(SpawnError::NotReady { how, ended, stderr, .. }) => {
@@ -83,12 +85,16 @@ impl Bench {
             Err(other) => return Err(other),
         };
         record.server.ready_ns = Some(server.ready_ns);
+        if let Some(counting) = &mut counting {
+            counting.attach();
+        }
         let mut watcher = Watcher::new(server.identity());
         let before = Before { descriptors: watcher.descriptors(), memory: watcher.anonymous_bytes() };
         let overflows = observe::listen_overflows();
         let tool = Tool::start(&self.load_command(planned, turn, server.url()))?;
         let window = self.window(planned);
-        let Some((run, memory)) = self.watch_load(tool, &mut watcher, window, interrupt) else {
+        let Some((run, memory)) = self.watch_load(tool, &mut watcher, &mut counting, window, interrupt)
+        else {
             return Ok(None);
         };
         self.take_load(&mut record, &run);
@@ -98,6 +104,7 @@ impl Bench {
                 .map(|(after, before)| after.saturating_sub(before));
         }
         take_use(&mut record, &watcher, &before, memory, planned);
+        take_counts(&mut record, counting.as_ref());
         finish(&mut record, &mut server, &watcher, &before);
         if !self.cpus.apart() {
             record.verdict.object(VerdictState::Suspect, "server and generator share a processor".to_owned());
@@ -141,6 +148,13 @@ impl Bench {
         let mut command = ServerCommand::new(program, args);
         command.begin.cpus.clone_from(&self.cpus.server);
         command
+    }
+
+    /// Has a server of ours count what its workers do. What the record shows is the command without it: the file is this trial's.
+    fn count_in(&self, command: &mut ServerCommand) -> Option<Counting> {
+        let counting = if self.stand_in.is_none() { Counting::begin() } else { None }?;
+        command.args.extend(["--counters".into(), counting.path().into()]);
+        Some(counting)
     }
 
     fn load_command(&self, planned: &Planned, turn: Turn, url: &str) -> ToolCommand {
@@ -203,6 +217,7 @@ impl Bench {
         &self,
         mut tool: Tool,
         watcher: &mut Watcher,
+        counting: &mut Option<Counting>,
         window: Duration,
         interrupt: &Interrupt,
     ) -> Option<(ToolRun, Option<u64>)> {
@@ -216,6 +231,9 @@ impl Bench {
             }
             let elapsed = start.elapsed();
             watcher.sample();
+            if let Some(counting) = counting {
+                counting.sample(elapsed, edges);
+            }
             if memory.is_none() && elapsed >= self.warm_up / 2 {
                 memory = Some(watcher.anonymous_bytes());
                 watcher.walk();
@@ -229,6 +247,10 @@ impl Bench {
             }
         }
         watcher.sample();
+        if let Some(counting) = counting {
+            // Past the last edge: the generator has ended.
+            counting.sample(edges[1], edges);
+        }
         watcher.walk();
         Some((tool.finish(Duration::ZERO), memory.flatten()))
     }
@@ -285,6 +307,12 @@ fn take_use(record: &mut Record, watcher: &Watcher, before: &Before, memory: Opt
     {
         server.bytes_per_connection =
             Some(during.saturating_sub(before) as f64 / load.connections.wanted as f64);
+    }
+}
+
+fn take_counts(record: &mut Record, counting: Option<&Counting>) {
+    if let (Some(load), Some(counting)) = (&record.load, counting) {
+        record.server.workers = counting.between(load.started_at_ns, load.started_at_ns + load.elapsed_ns);
     }
 }
 

@@ -5,7 +5,8 @@ use crate::view::{Conduct, Measure, Outcome, Row, View, Workload};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use record::VerdictState;
 
-/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first.
+/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first. One of no
+/// worth is left out also where it says nothing of any row.
 struct Column {
     head: &'static str,
     worth: u8,
@@ -23,6 +24,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "peak RSS", worth: 4, text: |r| median(&r.rss_bytes, bytes) },
     Column { head: "/conn", worth: 2, text: |r| median(&r.per_connection_bytes, bytes) },
     Column { head: "csw/req", worth: 1, text: |r| median(&r.switches, rate) },
+    Column { head: "fair", worth: 0, text: |r| fairness(r) },
     Column { head: "errors", worth: 6, text: |r| count(r.counts.failed + r.counts.unanswered) },
 ];
 
@@ -58,7 +60,8 @@ pub fn render(view: &View<'_>, width: usize, color: bool) -> String {
 
 /// The widest table that fits, or the one with the fewest columns.
 fn table(workload: &Workload<'_>, view: &View<'_>, width: usize) -> String {
-    let mut columns: Vec<&Column> = COLUMNS.iter().collect();
+    let said = |c: &Column| c.worth > 0 || workload.measured().any(|row| (c.text)(row) != NONE);
+    let mut columns: Vec<&Column> = COLUMNS.iter().filter(|c| said(c)).collect();
     loop {
         let lines = lines(workload, view, &columns);
         let fits = lines.iter().all(|l| l.chars().count() <= width);
@@ -102,7 +105,7 @@ fn verdict(row: &Row<'_>) -> String {
     let tally = row.tally();
     let (counted, planned) = (tally.valid + tally.suspect, tally.total().max(row.planned as usize));
     match row.outcome {
-        Outcome::CannotHold(_) => "cannot hold".to_owned(),
+        Outcome::CannotHold(lack, _) => lack.word().to_owned(),
         Outcome::NotRun => "not run".to_owned(),
         Outcome::NoneCounts => format!("INVALID 0/{planned}"),
         Outcome::Measured if tally.state() == VerdictState::Valid => format!("valid {counted}/{planned}"),
@@ -123,8 +126,8 @@ fn conformance(row: &Row<'_>, view: &View<'_>) -> String {
 /// What stands under the table for a row.
 fn notes(row: &Row<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    if let Outcome::CannotHold(reason) = &row.outcome {
-        notes.push(format!("cannot hold: {reason}"));
+    if let Outcome::CannotHold(lack, reason) = &row.outcome {
+        notes.push(format!("{}: {reason}", lack.word()));
     }
     notes.extend(row.reasons());
     notes.extend(row.fault_list());
@@ -161,6 +164,11 @@ fn span(measure: &Measure, say: fn(f64) -> String) -> String {
     measure.span.map_or_else(|| NONE.to_owned(), |s| range(s.min, s.max, say))
 }
 
+/// How evenly several workers shared the bytes: Jain's index.
+fn fairness(row: &Row<'_>) -> String {
+    median(&row.sharing.bytes.index, |v| format!("{v:.2}"))
+}
+
 fn latency(value: Option<u64>) -> String {
     value.map_or_else(|| NONE.to_owned(), |v| duration(v as f64))
 }
@@ -174,6 +182,7 @@ fn paint(text: &str) -> String {
         ("CUT SHORT", "31"),
         ("SUSPECT", "33"),
         ("cannot hold", "2"),
+        ("unsupported", "2"),
         ("not run", "2"),
     ] {
         painted = painted.replace(word, &format!("\u{1b}[{code}m{word}\u{1b}[0m"));

@@ -1,5 +1,6 @@
 //! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
 
+use crate::counters::Counters;
 use crate::drive::seats::HandOff;
 use crate::endpoint::{Endpoint, Handler, Options};
 use crate::registry::{self, Entry};
@@ -8,6 +9,7 @@ use clap::Parser;
 use service::{Kind, Work};
 use std::ffi::OsString;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 use sys::{Family, Url};
@@ -47,9 +49,9 @@ struct Args {
     /// Which worker gets a connection, for models whose acceptor hands over [default: the model's own]
     #[arg(long, value_name = "POLICY", value_enum)]
     hand_off: Option<HandOff>,
-    /// Print one JSON line a worker on standard error at the end: what the tests of the models look at
-    #[arg(long, hide = true)]
-    counters: bool,
+    /// Count in FILE, which is mapped, what each worker does: connections, wake-ups, bytes, ends [default: nothing is counted]
+    #[arg(long, value_name = "FILE")]
+    counters: Option<PathBuf>,
     /// Receive buffers of 16 KiB that all connections share, for models that have a ring of them; a power of two
     #[arg(long, value_name = "N", default_value_t = 256, value_parser = buffers)]
     buffers: u16,
@@ -99,18 +101,20 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn command(args: Args) -> Result<(), Failure> {
     let (entry, url) = check(&args)?;
+    let workers = usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors));
     let options = Options {
-        workers: usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors)),
+        workers,
         backlog: args.backlog,
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,
         hand_off: args.hand_off,
-        counters: args.counters,
+        counters: Counters::OFF,
         buffers: args.buffers,
     };
     (entry.probe)().map_err(|reason| Failure(UNFIT, format!("Unsupported: {reason}")))?;
     sys::signal::sigpipe(sys::signal::OnSigpipe::Ignore)
         .map_err(|e| Failure(BROKEN, format!("SIGPIPE: {e}")))?;
+    let options = Options { counters: counters(&args, workers)?, ..options };
     let mut endpoint = if args.one_connection {
         Endpoint::inherited(url, options).map_err(|e| Failure(BROKEN, format!("standard input: {e}")))?
     } else {
@@ -122,6 +126,28 @@ fn command(args: Args) -> Result<(), Failure> {
     entry
         .run_at(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
+}
+
+fn counters(args: &Args, workers: usize) -> Result<Counters, Failure> {
+    match &args.counters {
+        None => Ok(Counters::OFF),
+        Some(path) if args.one_connection => {
+            // A connection is served although it cannot be counted.
+            let _ = Counters::join(path);
+            Ok(Counters::OFF)
+        }
+        Some(path) => Counters::make(path, workers).map_err(|error| {
+            let (path, advice) = (
+                path.display(),
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    ": it is no file of counters and was left as it was; choose another"
+                } else {
+                    ""
+                },
+            );
+            Failure(UNFIT, format!("cannot count in `{path}`: {error}{advice}"))
+        }),
+    }
 }
 
 fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {

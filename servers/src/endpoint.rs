@@ -1,5 +1,6 @@
 //! What a model is given: a listening socket, options, and the ready line to print once it can serve. Not here: the models.
 
+use crate::counters::Counters;
 use crate::drive::seats::HandOff;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -22,8 +23,8 @@ pub struct Options {
     pub max_children: usize,
     /// How an acceptor chooses who gets a connection; `None` for the model's own way.
     pub hand_off: Option<HandOff>,
-    /// Print at the end what each worker did.
-    pub counters: bool,
+    /// Where each worker counts what it does.
+    pub counters: Counters,
     /// Receive buffers that all connections share, for models that have a ring of them; a power of two.
     pub buffers: u16,
 }

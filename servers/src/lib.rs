@@ -3,6 +3,7 @@
 
 pub mod axes;
 pub mod cli;
+pub mod counters;
 pub mod drive;
 pub mod endpoint;
 pub mod models;

@@ -21,10 +21,13 @@ pub(crate) fn models() -> impl Iterator<Item = &'static str> {
 
 /// Starts a server of the zoo on the processors of servers.
 pub(crate) fn server(model: &str, service: &str) -> Child {
-    start(ServerCommand::new(
-        env!("CARGO_BIN_EXE_harness"),
-        ["serve", model, "--service", service, "--workers", "1"],
-    ))
+    server_with(model, service, &[])
+}
+
+/// As [`server`], with more options.
+pub(crate) fn server_with(model: &str, service: &str, more: &[&str]) -> Child {
+    let args = [&["serve", model, "--service", service, "--workers", "1"], more].concat();
+    start(ServerCommand::new(env!("CARGO_BIN_EXE_harness"), args))
 }
 
 /// Starts a control server: this bench itself, told by a variable to be one.

@@ -21,6 +21,7 @@ mod output;
 pub mod peer;
 mod places;
 mod render;
+pub mod reply;
 pub mod runner;
 pub mod scene;
 mod script;

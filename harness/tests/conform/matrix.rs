@@ -84,6 +84,21 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("leaks-registration", "leak/epoll-set", Kind::Echo, "registrations"),
     ("inherits-descriptors", "res/cloexec", Kind::Echo, "the listener"),
     ("parent-keeps", "res/connfd-closed", Kind::Echo, "sees no end"),
+    ("never-replaces", "proc/worker-kill", Kind::Echo, "nobody is served"),
+    ("parent-keeps", "proc/worker-kill", Kind::Echo, "keeps its connection"),
+    ("leaves-workers", "proc/parent-kill", Kind::Echo, "the port is not free"),
+    ("counts-signals", "proc/sigchld-storm", Kind::Echo, "short connections"),
+    ("one-wait-per-signal", "proc/sigchld-storm", Kind::Echo, "zombies"),
+    ("forks-with-threads", "proc/fork-threads", Kind::Echo, "2 threads"),
+    ("head-with-body", "http/get", Kind::Http, "behind the reply to HEAD"),
+    ("ignores-close", "http/persist", Kind::Http, "not closed"),
+    ("one-answer-a-read", "http/pipeline", Kind::Http, "reply 2 of 10"),
+    ("one-read-one-request", "http/split", Kind::Http, "cut after"),
+    ("silent-refusal", "http/reject", Kind::Http, "neither answered nor closed"),
+    ("lenient-length", "http/ambiguous-length", Kind::Http, "two replies"),
+    ("no-linger", "http/oversize", Kind::Http, "RST"),
+    ("holds-listener", "stop/refuse-new", Kind::Sized, "a newcomer during the drain"),
+    ("panics-at-exit", "stop/clean-exit", Kind::Echo, "panicked at"),
     ("waits-for-all", "stop/idle-keepalive", Kind::Echo, "still running"),
     ("gram-answers-twice", "dgram/echo", Kind::Echo, "answered twice"),
     ("gram-zero-ends", "dgram/zero", Kind::Echo, "exited with status 0"),
@@ -114,6 +129,10 @@ const SAYS: &[(&str, &str, Kind, &str)] = &[
     ("idle-out", "idle/timeouts", Kind::Echo, "closes a connection that is"),
     ("sound", "res/churn-ports", Kind::Echo, "the client closes first"),
     ("sound", "res/churn-ports", Kind::Greeting, "the server closes first"),
+    ("sound", "http/slow-header", Kind::Http, "waits for"),
+    ("header-out", "http/slow-header", Kind::Http, "s after 0."),
+    ("sound-fork", "stop/queued", Kind::Echo, "16 queued 0 served"),
+    ("drains-queue", "stop/queued", Kind::Echo, "16 queued 16 served"),
     ("sound", "sigpipe/disposition", Kind::Echo, "is ignored"),
     ("sigpipe-dies", "sigpipe/disposition", Kind::Echo, "default action"),
 ];
@@ -200,7 +219,9 @@ fn is_told(name: &str, case: &str, kind: Kind, words: &str) -> Result<(), String
     for result in against(name, kind, &[case], true)? {
         match result.verdict {
             CaseVerdict::Skipped => eprintln!("SKIPPED: {name} {case}: {}", result.actual),
-            CaseVerdict::Info if result.actual.contains(words) && result.aftermath == "clean" => {}
+            CaseVerdict::Info
+                if result.actual.contains(words)
+                    && ["clean", "ended by the case"].contains(&result.aftermath.as_str()) => {}
             other => {
                 let (actual, aftermath) = (result.actual, result.aftermath);
                 return Err(format!(
@@ -264,8 +285,23 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("sound::datagrams_sized", || is_sound("gram-sound", Kind::Sized, &DGRAM)),
         Test::new("sound::unix_datagrams", || is_sound("gram-sound", Kind::Echo, &UNIX)),
         Test::new("sound::loop_sized", || is_sound("sound-loop", Kind::Sized, &["fair/slow-reader"])),
+        Test::new("sound::threads_http", || is_sound("sound", Kind::Http, &[])),
         Test::new("sound::fork_echo", || {
-            is_sound("sound-fork", Kind::Echo, &["leak/zombies", "proc/tree-clean", "stop/port-free"])
+            let cases = [
+                "leak/zombies",
+                "proc/tree-clean",
+                "proc/worker-kill",
+                "proc/sigchld-storm",
+                "stop/port-free",
+            ];
+            is_sound("sound-fork", Kind::Echo, &cases)
+        }),
+        Test::new("sound::prefork_echo", || {
+            is_sound(
+                "sound-prefork",
+                Kind::Echo,
+                &["proc/worker-kill", "proc/parent-kill", "proc/fork-threads"],
+            )
         }),
     ];
     for (mutant, case, kind, why) in KILLS {

@@ -31,6 +31,15 @@ fn a_run_leaves_records_tables_histograms_and_a_page() {
         assert!(record.server.cpu_ns.is_some() && record.server.peak_rss_bytes.is_some_and(|b| b > 0));
         assert_eq!(record.server.faults.list(), Vec::<String>::new());
         assert_eq!(record.server.faults.exit_status, Some(0));
+        // Absent only where this machine held the edges of the window up for long.
+        let Some(workers) = &record.server.workers else { continue };
+        let sent = workers.each[0].bytes_out as f64 / load.requests.completed as f64;
+        let size = if record.scenario.service == "sized" { 400.0 } else { load.config.size_bytes as f64 };
+        assert!(
+            workers.each.len() == 1 && (0.8..1.25).contains(&(sent / size)),
+            "{sent} of {size}: {workers:?}"
+        );
+        assert!(!record.server.command.contains("/proc/"), "{}", record.server.command);
     }
     for name in ["index.html", "records.jsonl", "run.json", "summary.csv"] {
         assert!(files(&bench.out()).contains(&name.to_owned()), "{name}");
@@ -70,7 +79,20 @@ fn the_same_workload_runs_on_two_families_and_leaves_no_socket() {
     }
     let refused: Vec<_> = run.scenarios.iter().filter(|s| s.family == "unixgram").collect();
     assert!(refused.len() == 2 && refused.iter().all(|s| s.unsupported.is_some()), "{refused:?}");
+    let table = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(table.contains("fork: unsupported: does not serve unixgram: "), "{table}");
     assert_eq!(trial_names(&run.id), 0);
+}
+
+#[test]
+fn a_run_that_can_measure_nothing_says_why_and_is_no_success() {
+    let plan = "name = 'n'\nmodels = ['epoll-reuseport']\ntrials = 1\n[[workload]]\nname = 'c1'\ntitle = 't'\nfamily = 'unix'\nservice = 'echo'\nconnections = 1\n";
+    let bench = Bench::new(plan);
+    let output = output(&["run", "--plan", &bench.plan(), "--out", &bench.out()]);
+    let text = String::from_utf8_lossy(&output.stdout).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("unsupported: does not serve unix: a Unix socket has one listener"), "{text}");
+    assert_eq!(files(&bench.out()), ["index.html", "run.json", "summary.csv"]);
 }
 
 #[test]

@@ -11,6 +11,7 @@ pub mod load;
 pub mod machine;
 pub mod run;
 pub mod store;
+pub mod workers;
 
 pub use exit::Exit;
 pub use load::{Load, Verdict, VerdictState};

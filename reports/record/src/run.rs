@@ -3,6 +3,7 @@
 use crate::conform::CaseVerdict;
 use crate::load::{Load, Verdict};
 use crate::machine::Machine;
+use crate::workers::Workers;
 use serde::{Deserialize, Serialize};
 
 /// Model × family × service × workload.
@@ -20,8 +21,35 @@ pub struct Scenario {
     pub workload: String,
     /// The workload in a sentence, for people.
     pub title: String,
-    /// Why the model cannot hold this workload by nature; then there are no records of it.
+    /// Why the model is not measured under this workload; then there are no records of it.
     pub unsupported: Option<String>,
+    /// Where that comes from; records of before say nothing of it, and mean its nature.
+    #[serde(default)]
+    pub lack: Lack,
+}
+
+/// Where it comes from that a scenario is unsupported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lack {
+    /// The model cannot hold this workload by its nature.
+    #[default]
+    Nature,
+    /// It does not serve the family.
+    Family,
+    /// This machine does not let it run.
+    Machine,
+}
+
+impl Lack {
+    /// What is said of it in a table.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Nature => "cannot hold",
+            Self::Family | Self::Machine => "unsupported",
+        }
+    }
 }
 
 /// One trial: a fresh server process measured once under a scenario. One line of `records.jsonl`.
@@ -77,6 +105,9 @@ pub struct Observation {
     pub processes: Option<u64>,
     /// Connections that the listener turned away in the window (/proc/net/netstat, ListenOverflows, whole network namespace).
     pub listen_overflows: Option<u64>,
+    /// What each worker counted in the window; absent where nothing was counted, as in records of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workers: Option<Workers>,
     /// Faults of the server's own.
     pub faults: Faults,
 }

@@ -43,6 +43,13 @@ const COLUMNS: &[(&str, Text)] = &[
     ("context_switches_per_request_median", |_, _, r| median(&r.switches)),
     ("threads_max", |_, _, r| option(r.threads)),
     ("processes_max", |_, _, r| option(r.processes)),
+    ("workers", |_, _, r| option(r.sharing.workers)),
+    ("jain_connections_median", |_, _, r| median(&r.sharing.connections.index)),
+    ("jain_bytes_median", |_, _, r| median(&r.sharing.bytes.index)),
+    ("least_share_of_bytes_median", |_, _, r| median(&r.sharing.bytes.least)),
+    ("most_share_of_bytes_median", |_, _, r| median(&r.sharing.bytes.most)),
+    ("spurious_wakeups_per_connection_median", |_, _, r| median(&r.sharing.spurious_per_connection)),
+    ("useful_wakeups_per_request_median", |_, _, r| median(&r.sharing.useful_per_request)),
     ("requests_sent", |_, _, r| r.counts.sent.to_string()),
     ("requests_failed", |_, _, r| r.counts.failed.to_string()),
     ("requests_unanswered", |_, _, r| r.counts.unanswered.to_string()),
@@ -75,7 +82,7 @@ fn safe(text: String) -> String {
 fn outcome(row: &Row<'_>) -> String {
     match &row.outcome {
         Outcome::Measured => "measured".to_owned(),
-        Outcome::CannotHold(reason) => format!("cannot hold: {reason}"),
+        Outcome::CannotHold(lack, reason) => format!("{}: {reason}", lack.word()),
         Outcome::NoneCounts => "no trial counts".to_owned(),
         Outcome::NotRun => "not run".to_owned(),
     }

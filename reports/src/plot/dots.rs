@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::view::{Measure, Model, Outcome, Row, Workload, state_word};
 use plotters::prelude::*;
 use record::VerdictState;
+use record::run::Lack;
 
 /// A quantity to draw.
 #[derive(Clone, Copy)]
@@ -85,7 +86,8 @@ fn value(row: &Row<'_>, quantity: &Quantity) -> String {
 /// Why a row has no value.
 const fn absence(row: &Row<'_>) -> &'static str {
     match row.outcome {
-        Outcome::CannotHold(_) => "cannot hold this workload",
+        Outcome::CannotHold(Lack::Nature, _) => "cannot hold this workload",
+        Outcome::CannotHold(..) => "unsupported",
         Outcome::NotRun => "not run",
         Outcome::NoneCounts => "no trial counts",
         Outcome::Measured => "not observed",

@@ -6,11 +6,13 @@ mod latency;
 mod measure;
 mod rank;
 mod row;
+mod sharing;
 mod trial;
 
 pub use latency::{CurvePoint, Latency};
 pub use measure::{Measure, Point, Span};
 pub use row::{Outcome, Row, Tally};
+pub use sharing::{Evenness, Sharing};
 pub use trial::Trial;
 
 use rayon::prelude::*;

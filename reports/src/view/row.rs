@@ -1,9 +1,9 @@
 //! One row: a model under a workload, over all its trials. Not here: comparing rows.
 
-use super::{Latency, Measure, Model, Point, Trial};
+use super::{Latency, Measure, Model, Point, Sharing, Trial};
 use hdrhistogram::Histogram;
 use record::load::{Load, Summary};
-use record::run::{Observation, Scenario};
+use record::run::{Lack, Observation, Scenario};
 use record::{Record, VerdictState, histogram};
 
 /// Whether a row has numbers, and if not, why not.
@@ -11,8 +11,8 @@ use record::{Record, VerdictState, histogram};
 pub enum Outcome {
     /// At least one trial counts.
     Measured,
-    /// The model cannot hold this workload by nature. Neither a failure nor a zero.
-    CannotHold(String),
+    /// The model is not measured under this workload, by its nature or for another [`Lack`], and why. Neither a failure nor a zero.
+    CannotHold(Lack, String),
     /// There are trials and none counts.
     NoneCounts,
     /// There are no trials: the run ended before.
@@ -101,6 +101,8 @@ pub struct Row<'a> {
     pub threads: Option<u64>,
     /// Most processes in any trial.
     pub processes: Option<u64>,
+    /// How its workers shared the work out.
+    pub sharing: Sharing,
     /// What became of requests, summed over all trials, invalid ones too: nothing that happened is dropped.
     pub counts: Counts,
     /// The server's faults, as `(trial, phrase)`.
@@ -137,7 +139,7 @@ impl<'a> Row<'a> {
         let service = merge(&mut trials, "service", |l| (&l.histograms.service, &l.service_ns));
         let outcome = match &s.unsupported {
             _ if trials.iter().any(Trial::counts) => Outcome::Measured,
-            Some(reason) => Outcome::CannotHold(reason.clone()),
+            Some(reason) => Outcome::CannotHold(s.lack, reason.clone()),
             None if trials.is_empty() => Outcome::NotRun,
             None => Outcome::NoneCounts,
         };
@@ -159,6 +161,7 @@ impl<'a> Row<'a> {
             service,
             threads: trials.iter().filter_map(|t| t.record.server.threads).max(),
             processes: trials.iter().filter_map(|t| t.record.server.processes).max(),
+            sharing: Sharing::new(&trials),
             counts: counts(&trials),
             faults: trials
                 .iter()
@@ -189,7 +192,7 @@ impl<'a> Row<'a> {
     }
 }
 
-fn measure(trials: &[Trial<'_>], value: impl Fn(&Record) -> Option<f64>) -> Measure {
+pub(super) fn measure(trials: &[Trial<'_>], value: impl Fn(&Record) -> Option<f64>) -> Measure {
     Measure::new(
         trials.iter().filter_map(|t| {
             value(t.record).map(|value| Point { trial: t.record.trial, value, state: t.state })

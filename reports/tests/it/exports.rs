@@ -48,6 +48,19 @@ fn the_csv_has_a_line_a_scenario_and_says_when_there_is_no_number() {
     assert_eq!((&absent[column("throughput_per_s_median")], &absent[column("validity")]), ("", ""));
     assert!(row("select/tcp/sized/short-open")[column("conformance")].starts_with("failed 6/8"));
     assert_eq!(&row("select/tcp/sized/aborts-5pct")[column("latency_p50_ns")], "");
+    // Four sevenths, two and one.
+    let number = |id: &str, name: &str| row(id)[column(name)].parse::<f64>().unwrap();
+    let shared = "async/tcp/echo/c64-closed";
+    assert!((number(shared, "jain_bytes_median") - 49.0 / 63.0).abs() < 0.001);
+    assert!((number(shared, "least_share_of_bytes_median") - 1.0 / 7.0).abs() < 0.001);
+    assert!(
+        (number("async/tcp/sized/short-open", "spurious_wakeups_per_connection_median") - 3.0).abs() < 0.01
+    );
+    assert!((number("epoll/tcp/echo/c64-closed", "useful_wakeups_per_request_median") - 0.5).abs() < 0.001);
+    for name in ["workers", "jain_bytes_median"] {
+        assert_eq!(&row("epoll/tcp/echo/c64-closed")[column(name)], "", "one worker shares nothing out");
+        assert_eq!(&row("thread/tcp/echo/c64-closed")[column(name)], "", "a worker a connection neither");
+    }
 }
 
 #[test]

@@ -106,6 +106,24 @@ fn it_says_what_must_be_said_beside_a_speed() {
 }
 
 #[test]
+fn who_shared_what_is_told_where_there_were_several_workers_and_nowhere_else() {
+    let (run, mut records) = run_and_records();
+    let html = page(run.clone(), records.clone());
+    let (caption, shares) = ("What woke the workers, and how they shared</h3>", "14–57 %");
+    assert_eq!(html.matches(caption).count(), 5, "a table a workload");
+    assert!(html.contains("0.778") && html.contains(shares) && html.contains("In vain/connection"));
+    let alone: Vec<_> = records.iter().filter(|r| r.scenario.model == "epoll").cloned().collect();
+    let html_alone = page(run.clone(), alone);
+    assert!(html_alone.contains(">Wake-ups/req<") && !html_alone.contains(">Fairness, bytes<"));
+    records.iter_mut().for_each(|r| r.server.workers = None);
+    let html = page(run, records);
+    assert!(
+        !html.contains(caption) && !html.contains(">Wake-ups/req<"),
+        "records of before have no empty columns"
+    );
+}
+
+#[test]
 fn it_is_the_same_every_time() {
     let (run, records) = run_and_records();
     assert_eq!(page(run.clone(), records.clone()), page(run, records));

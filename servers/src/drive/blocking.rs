@@ -1,6 +1,7 @@
 //! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted.
 
 use super::LINGER;
+use crate::counters::{self, Fate, Why};
 use service::{MAX_HEAD, Output, Protocol, Step, Work};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +18,9 @@ const SLICES: usize = 16;
 pub trait Watch {
     /// Says whether the connection is between requests; returns true when it should end now.
     fn idle(&self, idle: bool) -> bool;
+
+    /// Whether the server has been told to stop: an end of input may then be its own doing.
+    fn stopping(&self) -> bool;
 }
 
 /// Buffers that a thread or process uses for one connection after the other.
@@ -42,9 +46,14 @@ pub fn serve<P: Protocol>(connection: OwnedFd, protocol: P, buffers: &mut Buffer
     let unsent = buffers.out.len();
     buffers.out.advance(unsent as usize);
     buffers.input.clear();
-    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0 };
+    counters::accepted();
+    counters::woken(true);
+    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0, fate: Fate::default() };
     let how = talk.run(&watch);
+    talk.fate.while_stopping(watch.stopping());
     part(connection.as_fd(), how);
+    // Counted before the watch lets the server end.
+    drop(talk);
     drop(watch);
     drop(connection);
 }
@@ -68,6 +77,7 @@ struct Talk<'a, P> {
     buffers: &'a mut Buffers,
     /// The unconsumed input begins here.
     start: usize,
+    fate: Fate,
 }
 
 impl<P: Protocol> Talk<'_, P> {
@@ -79,21 +89,25 @@ impl<P: Protocol> Talk<'_, P> {
                 Step::Read => {}
                 Step::Work(work) => {
                     // What was asked before does not wait for this work.
-                    if self.flush().is_err() {
-                        return Ended::Over;
+                    if let Err(error) = self.flush() {
+                        return self.over(Why::of_send(&error));
                     }
                     perform(work);
                     step = self.protocol.on_work_done(&mut self.buffers.out);
                     continue;
                 }
-                Step::Abort => return Ended::Abort,
+                Step::Abort => {
+                    self.fate.is(Why::Service);
+                    return Ended::Abort;
+                }
                 Step::Close | Step::Linger => {
+                    self.fate.is(if over { Why::Finished } else { Why::Service });
                     return match self.flush() {
                         Ok(()) if over => Ended::Over,
                         // What was not consumed shows that the peer is sending, whatever the service expected.
                         Ok(()) if step == Step::Linger || self.has_input() => Ended::Linger,
                         Ok(()) => Ended::Close,
-                        Err(_) => Ended::Over,
+                        Err(error) => self.over(Why::of_send(&error)),
                     };
                 }
             }
@@ -105,8 +119,8 @@ impl<P: Protocol> Talk<'_, P> {
                 }
             }
             let was_full = self.buffers.out.is_full();
-            if self.flush().is_err() {
-                return Ended::Over;
+            if let Err(error) = self.flush() {
+                return self.over(Why::of_send(&error));
             }
             if was_full && self.has_input() {
                 continue;
@@ -121,9 +135,14 @@ impl<P: Protocol> Talk<'_, P> {
             }
             match self.receive(watch) {
                 Ok(more) => over = !more,
-                Err(_) => return Ended::Over,
+                Err(error) => return self.over(Why::of_recv(&error)),
             }
         }
+    }
+
+    fn over(&mut self, why: Why) -> Ended {
+        self.fate.is(why);
+        Ended::Over
     }
 
     fn has_input(&self) -> bool {
@@ -143,7 +162,10 @@ impl<P: Protocol> Talk<'_, P> {
         while !out.is_empty() {
             let sent = send(self.fd, out, input);
             match sent {
-                Ok(n) => out.advance(n),
+                Ok(n) => {
+                    counters::sent(n);
+                    out.advance(n);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -171,7 +193,10 @@ impl<P: Protocol> Talk<'_, P> {
             }
         };
         watch.idle(false);
-        Ok(received? > 0)
+        let received = received?;
+        counters::woken(true);
+        counters::received(received);
+        Ok(received > 0)
     }
 }
 
@@ -217,8 +242,9 @@ fn part(fd: BorrowedFd<'_>, how: Ended) {
                 Ok(_) => continue,
                 Err(_) => break,
             }
-            if !matches!(socket::recv_now(fd, &mut scrap), Ok(n) if n > 0) {
-                break;
+            match socket::recv_now(fd, &mut scrap) {
+                Ok(n) if n > 0 => counters::received(n),
+                _ => break,
             }
         }
     }

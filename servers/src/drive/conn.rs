@@ -6,6 +6,7 @@
 //! half-close drops nothing; an idle connection owns no buffer.
 
 use super::LINGER;
+use crate::counters::{self, Fate, Why};
 use service::{Output, Protocol, Step, Work};
 use std::io::{self, IoSlice};
 use std::time::Instant;
@@ -84,6 +85,8 @@ pub struct Conn<P> {
     offload: bool,
     /// Work that no helper has taken yet.
     work: Option<Work>,
+    /// How it will have ended.
+    pub fate: Fate,
 }
 
 /// How far the sending came.
@@ -105,6 +108,7 @@ impl<P: Protocol> Conn<P> {
             told: false,
             offload: false,
             work: None,
+            fate: Fate::default(),
         }
     }
 
@@ -136,7 +140,7 @@ impl<P: Protocol> Conn<P> {
         match self.phase {
             Phase::Lingering(_) => self.drop_input(io, scratch),
             // An error while the handler sleeps: the reply can reach nobody. Waiting on would spin, the event stays.
-            Phase::Sleeping(_) | Phase::Working if event.hang_up => Next::Done,
+            Phase::Sleeping(_) | Phase::Working if event.hang_up => self.done(Why::Reset),
             Phase::Sleeping(_) | Phase::Working => self.next(Flush::All),
             Phase::Leaving { .. } => self.go_on(io, Step::Read, &[]),
             Phase::Talking if !self.out.is_empty() => {
@@ -175,8 +179,9 @@ impl<P: Protocol> Conn<P> {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 return self.next(Flush::All);
             }
-            Err(_) => return Next::Done,
+            Err(error) => return self.done(Why::of_recv(&error)),
         };
+        counters::received(received);
         self.over = received == 0;
         if self.held.is_empty() {
             return self.go_on(io, Step::Read, &scratch[..received]);
@@ -208,8 +213,8 @@ impl<P: Protocol> Conn<P> {
             match step {
                 Step::Read => {}
                 Step::Work(work) if self.offload => {
-                    if self.flush(io, input).is_err() {
-                        return Next::Done;
+                    if let Err(error) = self.flush(io, input) {
+                        return self.done(Why::of_send(&error));
                     }
                     self.phase = Phase::Working;
                     self.work = Some(work);
@@ -223,15 +228,15 @@ impl<P: Protocol> Conn<P> {
                     continue;
                 }
                 Step::Work(Work::Sleep(time)) => {
-                    if self.flush(io, input).is_err() {
-                        return Next::Done;
+                    if let Err(error) = self.flush(io, input) {
+                        return self.done(Why::of_send(&error));
                     }
                     self.phase = Phase::Sleeping(Instant::now() + time);
                     return self.next(Flush::All);
                 }
                 Step::Abort => {
                     io.reset();
-                    return Next::Done;
+                    return self.done(Why::Service);
                 }
                 Step::Close => self.phase = Phase::Leaving { linger: false },
                 Step::Linger => self.phase = Phase::Leaving { linger: true },
@@ -250,7 +255,7 @@ impl<P: Protocol> Conn<P> {
             match self.flush(io, input) {
                 Ok(Flush::All) => {}
                 Ok(Flush::Blocked) => return self.next(Flush::Blocked),
-                Err(_) => return Next::Done,
+                Err(error) => return self.done(Why::of_send(&error)),
             }
             if let Phase::Leaving { linger } = self.phase {
                 return self.leave(io, linger || *at < input.len());
@@ -284,6 +289,7 @@ impl<P: Protocol> Conn<P> {
             };
             match sent {
                 Ok(n) => {
+                    counters::sent(n);
                     self.out.advance(n);
                     if n >= budget && !self.out.is_empty() {
                         return Ok(Flush::Blocked);
@@ -300,13 +306,14 @@ impl<P: Protocol> Conn<P> {
 
     /// Everything is sent. A close with unread input would be a reset, which can destroy the reply in flight.
     fn leave(&mut self, io: &mut impl Io, linger: bool) -> Next {
+        self.fate.is(if self.over { Why::Finished } else { Why::Service });
         if self.over {
             return Next::Done;
         }
         let mut scrap = [0; 512];
         if !linger {
             match io.recv(&mut scrap) {
-                Ok(n) if n > 0 => {}
+                Ok(n) if n > 0 => counters::received(n),
                 _ => return Next::Done,
             }
         }
@@ -320,12 +327,20 @@ impl<P: Protocol> Conn<P> {
 
     fn drop_input(&self, io: &mut impl Io, scratch: &mut [u8]) -> Next {
         match io.recv(scratch) {
-            Ok(n) if n > 0 => self.next(Flush::All),
+            Ok(n) if n > 0 => {
+                counters::received(n);
+                self.next(Flush::All)
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {
                 self.next(Flush::All)
             }
             _ => Next::Done,
         }
+    }
+
+    fn done(&mut self, why: Why) -> Next {
+        self.fate.is(why);
+        Next::Done
     }
 
     fn next(&self, flush: Flush) -> Next {

@@ -2,6 +2,7 @@
 //! model's; pools of processes made beforehand.
 
 use super::BACK_OFF;
+use crate::counters::{self, Why};
 use crate::{Endpoint, Options};
 use std::collections::HashSet;
 use std::io;
@@ -33,6 +34,8 @@ pub trait Child {
 pub fn run(endpoint: Endpoint, child: impl Child) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(true)?;
+    endpoint.options.counters.shared();
+    endpoint.options.counters.enter_shared();
     endpoint.ready();
     let mut parent =
         Parent { child, options: endpoint.options, signals, children: HashSet::new(), stopping: false };
@@ -87,9 +90,16 @@ impl<C: Child> Parent<C> {
                     Ok(Forked::Parent(pid)) => {
                         self.children.insert(pid);
                     }
-                    Ok(Forked::Child) => self.child.be(connection, listener, &self.signals),
+                    Ok(Forked::Child) => {
+                        self.options.counters.enter_shared();
+                        self.child.be(connection, listener, &self.signals)
+                    }
                     // No process to be had: this client sees a close, the server goes on.
-                    Err(_) => return Ok(true),
+                    Err(_) => {
+                        counters::accepted();
+                        counters::ended(Why::Refused);
+                        return Ok(true);
+                    }
                 },
                 Accepted::Empty => return Ok(false),
                 Accepted::Interrupted | Accepted::Aborted => {}

@@ -1,6 +1,7 @@
 //! Worker threads that share nothing: an acceptor hands each its own connections. Not here: what a worker does with them.
 
 use super::roster::{Entry, Roster};
+use crate::counters::Counters;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::{Arc, mpsc as reports};
@@ -37,12 +38,14 @@ impl Lanes {
     /// The first of `build`; EAGAIN when there is no thread to be had.
     pub fn start<R: 'static>(
         count: usize,
+        counters: Counters,
         build: fn() -> io::Result<R>,
         run: impl Fn(R, Lane) + Clone + Send + 'static,
     ) -> io::Result<Self> {
         let (report, started) = reports::channel();
         let mut workers = Vec::with_capacity(count);
-        for _ in 0..count {
+        counters.workers(count);
+        for worker in 0..count {
             let (give, lane) = unbounded_channel();
             workers.push(give);
             let (report, run) = (report.clone(), run.clone());
@@ -50,6 +53,7 @@ impl Lanes {
                 Ok(runtime) => {
                     // The acceptor waits for this, or is gone with the process.
                     let _ = report.send(Ok(()));
+                    counters.enter(worker);
                     run(runtime, lane);
                 }
                 Err(error) => {

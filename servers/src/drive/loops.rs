@@ -4,7 +4,6 @@
 //! panics or fails ends alone: its connections are closed, the others serve on and still hear the order to stop, and the server
 //! says at its end, by its exit code, that one was lost. When all are gone, it ends.
 
-use super::counters::Counters;
 use super::reactor::{Parts, Reactor, Stop};
 use crate::endpoint::{Endpoint, announce};
 use service::Service;
@@ -163,19 +162,19 @@ pub fn run<S: Service, P: Poller + 'static>(
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let listeners: Vec<Arc<OwnedFd>> = std::iter::once(listener).chain(siblings).map(Arc::new).collect();
-    let counters = Counters::new(options.workers);
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     for worker in 0..options.workers {
         let parts = Parts {
             listener: Some(Arc::clone(&listeners[worker % listeners.len()])),
             stop: Stop::Bell(team.stop_bell()),
             grace: options.grace,
-            tally: counters.tally(worker),
             helpers: None,
             seat: None,
         };
         let service = service.clone();
         team.start(move |waiting| {
+            options.counters.enter(worker);
             let reactor = Reactor::new(service, poller()?, parts)?;
             waiting.say();
             reactor.serve()
@@ -185,9 +184,7 @@ pub fn run<S: Service, P: Poller + 'static>(
     drop(listeners);
     team.await_ready()?;
     announce(&url);
-    let served = team.supervise(&signals);
-    counters.report(options.counters);
-    served
+    team.supervise(&signals)
 }
 
 #[cfg(test)]

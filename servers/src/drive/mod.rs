@@ -4,7 +4,6 @@ pub mod acceptor;
 pub mod blocking;
 pub mod completion;
 pub mod conn;
-pub mod counters;
 pub mod datagram;
 pub mod drain;
 pub mod forking;

@@ -8,11 +8,11 @@
 //! A thread that panics leaves the connection in hand open and deaf; the other threads serve on.
 
 use super::conn::{Conn, Next};
-use super::counters::Tally;
 use super::gate::Gate;
 use super::places::Places;
 use super::reactor::socket::Socket;
 use super::reactor::{ACCEPT_BATCH, SCRATCH};
+use crate::counters::{self, Why};
 use service::Service;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -99,7 +99,10 @@ impl<S: Service> Shared<S> {
     }
 
     fn close(&self, mut place: MutexGuard<'_, Option<Slot<S::Conn>>>) {
-        let slot = place.take();
+        let mut slot = place.take();
+        if let Some(slot) = &mut slot {
+            slot.conn.fate.while_stopping(self.stopping.load(SeqCst));
+        }
         // The place is empty before the number can be another's.
         drop(place);
         drop(slot);
@@ -129,14 +132,15 @@ pub struct Worker {
     resume_at: Option<Instant>,
     /// This thread ends the server then.
     stop_at: Option<Instant>,
-    tally: Tally,
+    /// The listener was said to be ready, and there was no connection.
+    vain: bool,
 }
 
 impl Worker {
     /// A thread's share.
     #[must_use]
-    pub fn new(epoll: Epoll, tally: Tally) -> Self {
-        Self { epoll, timers: BinaryHeap::new(), resume_at: None, stop_at: None, tally }
+    pub fn new(epoll: Epoll) -> Self {
+        Self { epoll, timers: BinaryHeap::new(), resume_at: None, stop_at: None, vain: false }
     }
 
     /// Serves until everything is over.
@@ -149,7 +153,7 @@ impl Worker {
         loop {
             let timeout = self.timeout();
             self.epoll.wait(&mut events, timeout)?;
-            self.tally.woken();
+            self.vain = false;
             for &event in &events {
                 match event.key {
                     LISTENER => self.accept(shared)?,
@@ -160,6 +164,7 @@ impl Worker {
                     }),
                 }
             }
+            counters::woken(!self.vain || events.len() > 1);
             self.on_time(shared)?;
             if shared.over.load(SeqCst) {
                 return Ok(());
@@ -179,12 +184,10 @@ impl Worker {
         let Some(gate) = &mut *held else { return Ok(()) };
         for accepted in 0..ACCEPT_BATCH {
             let Some(fd) = gate.next(&mut self.epoll)? else {
-                if accepted == 0 && gate.resume_at().is_none() {
-                    self.tally.spurious();
-                }
+                self.vain = accepted == 0 && gate.resume_at().is_none();
                 break;
             };
-            self.tally.accepted();
+            counters::accepted();
             self.open(shared, fd);
         }
         self.resume_at = gate.resume_at();
@@ -196,7 +199,7 @@ impl Worker {
 
     fn open<S: Service>(&mut self, shared: &Shared<S>, fd: OwnedFd) {
         let number = fd.as_raw_fd() as usize;
-        let Some(mut place) = shared.places.lock(number) else { return };
+        let Some(mut place) = shared.places.lock(number) else { return counters::ended(Why::Refused) };
         let mut conn = Conn::new(shared.service.open());
         let next = conn.on_open(&mut Socket(&fd));
         let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else { return };
@@ -207,6 +210,7 @@ impl Worker {
         let slot = place.insert(slot);
         shared.shut_if_draining(slot);
         if self.epoll.add(slot.fd.as_fd(), key(number, generation), interest).is_err() {
+            slot.conn.fate.is(Why::Refused);
             shared.close(place);
         }
     }
@@ -227,6 +231,7 @@ impl Worker {
         self.note_time(slot, next);
         shared.shut_if_draining(slot);
         if self.epoll.modify(slot.fd.as_fd(), key, interest).is_err() {
+            slot.conn.fate.is(Why::Failed);
             shared.close(place);
         }
     }
@@ -271,7 +276,7 @@ impl Worker {
         self.epoll.remove(shared.stop.as_fd())?;
         if let Some(mut gate) = shared.gate().take() {
             while let Some(fd) = gate.next(&mut self.epoll)? {
-                self.tally.accepted();
+                counters::accepted();
                 self.open(shared, fd);
             }
             gate.close(&mut self.epoll)?;

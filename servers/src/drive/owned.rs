@@ -8,6 +8,7 @@
 use super::LINGER;
 use super::blocking::Watch;
 use super::roster::Entry;
+use crate::counters::{self, Fate, Why};
 use compio::BufResult;
 use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use compio::time::{sleep, timeout_at};
@@ -41,11 +42,15 @@ impl<T: AsyncRead + AsyncWrite + AsFd + 'static> Stream for T {}
 
 /// Serves a blocking `stream` until it is closed. An error of the connection ends the connection and nothing else.
 pub async fn converse<P: Protocol>(stream: impl Stream, protocol: P, entry: Entry) {
-    let mut talk =
-        Talk { stream, protocol, entry, input: Vec::with_capacity(BUFFER), start: 0, out: Output::new() };
+    counters::accepted();
+    let (input, out, fate) = (Vec::with_capacity(BUFFER), Output::new(), Fate::default());
+    let mut talk = Talk { stream, protocol, entry, input, start: 0, out, fate };
     let how = talk.run().await;
+    talk.fate.while_stopping(talk.entry.stopping());
     talk.part(how).await;
     // The entry leaves the roster before the descriptor is closed.
+    // It is counted before that.
+    drop(talk.fate);
     drop(talk.entry);
 }
 
@@ -71,6 +76,7 @@ struct Talk<P, S> {
     /// The unconsumed input begins here.
     start: usize,
     out: Output,
+    fate: Fate,
 }
 
 impl<P: Protocol, S: Stream> Talk<P, S> {
@@ -82,8 +88,8 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
                 Step::Read => {}
                 Step::Work(work) => {
                     // What was asked before does not wait for this work.
-                    if self.flush().await.is_err() {
-                        return Ended::Over;
+                    if let Err(error) = self.flush().await {
+                        return self.over(Why::of_send(&error));
                     }
                     match work {
                         Work::Spin(time) => sys::clock::spin(time),
@@ -92,14 +98,18 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
                     step = self.protocol.on_work_done(&mut self.out);
                     continue;
                 }
-                Step::Abort => return Ended::Abort,
+                Step::Abort => {
+                    self.fate.is(Why::Service);
+                    return Ended::Abort;
+                }
                 Step::Close | Step::Linger => {
+                    self.fate.is(if over { Why::Finished } else { Why::Service });
                     return match self.flush().await {
                         Ok(()) if over => Ended::Over,
                         // What was not consumed shows that the peer is sending, whatever the service expected.
                         Ok(()) if step == Step::Linger || self.has_input() => Ended::Linger,
                         Ok(()) => Ended::Close,
-                        Err(_) => Ended::Over,
+                        Err(error) => self.over(Why::of_send(&error)),
                     };
                 }
             }
@@ -113,8 +123,8 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
                 }
             }
             let was_full = self.out.is_full();
-            if self.flush().await.is_err() {
-                return Ended::Over;
+            if let Err(error) = self.flush().await {
+                return self.over(Why::of_send(&error));
             }
             if was_full && self.has_input() {
                 continue;
@@ -129,9 +139,14 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
             }
             match self.receive().await {
                 Ok(more) => over = !more,
-                Err(_) => return Ended::Over,
+                Err(error) => return self.over(Why::of_recv(&error)),
             }
         }
+    }
+
+    fn over(&mut self, why: Why) -> Ended {
+        self.fate.is(why);
+        Ended::Over
     }
 
     fn has_input(&self) -> bool {
@@ -148,6 +163,9 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
             stage.clear();
             self.gather(&mut stage);
             BufResult(sent, stage) = self.stream.write_all(stage).await;
+            if sent.is_ok() {
+                counters::sent(stage.len());
+            }
         }
         STAGES.with_borrow_mut(|stages| {
             if stages.len() < KEPT {
@@ -191,7 +209,9 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         let BufResult(received, slice) = self.stream.read(compio::buf::IoBuf::slice(input, held..)).await;
         self.input = compio::buf::IntoInner::into_inner(slice);
         self.entry.idle(false);
-        Ok(received? > 0)
+        let received = received?;
+        counters::received(received);
+        Ok(received > 0)
     }
 
     /// Gets the connection ready to be closed so that the reply arrives (see `blocking`).
@@ -215,7 +235,10 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         loop {
             scrap.clear();
             match timeout_at(end, self.stream.read(scrap)).await {
-                Ok(BufResult(Ok(n), back)) if n > 0 => scrap = back,
+                Ok(BufResult(Ok(n), back)) if n > 0 => {
+                    counters::received(n);
+                    scrap = back;
+                }
                 _ => return,
             }
         }

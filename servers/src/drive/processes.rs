@@ -2,6 +2,7 @@
 //! from, which is the model's.
 
 use super::{BACK_OFF, acceptor, serial};
+use crate::counters::Counters;
 use crate::endpoint::{Endpoint, Options, announce};
 use service::Service;
 use std::collections::VecDeque;
@@ -79,10 +80,12 @@ pub fn run<S: Service>(service: S, url: &Url, options: Options, pool: impl Pool)
         poller,
         own_id: process::own_id(),
         grace: options.grace,
+        counters: options.counters,
         workers: vec![None; options.workers],
         restarts: VecDeque::with_capacity(RESTARTS),
         stopping: false,
     };
+    options.counters.workers(options.workers);
     supervisor.start()?;
     announce(url);
     supervisor.watch()?;
@@ -96,6 +99,7 @@ struct Supervisor<S, P> {
     poller: Epoll,
     own_id: i32,
     grace: Duration,
+    counters: Counters,
     /// Process ids, not yet reaped: the numbers are the workers' until then.
     workers: Vec<Option<i32>>,
     /// When workers were last started in the place of others.
@@ -136,6 +140,8 @@ impl<S: Service, P: Pool> Supervisor<S, P> {
             process::close_inherited(self.signals.as_fd());
             process::close_inherited(self.poller.as_fd());
             stop::install(None, self.grace)?;
+            // The line of the one before it, if it is not the first of its place.
+            self.counters.enter(place);
             let next = self.pool.enter(place)?;
             if let Some((reader, mut writer)) = up {
                 writer.write_all(b"u")?;

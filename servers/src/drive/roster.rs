@@ -81,7 +81,11 @@ impl Watch for Entry {
     fn idle(&self, idle: bool) -> bool {
         // Order matters: `stop` raises the flag, then looks who is idle; we say that we are idle, then look at the flag.
         self.idle.store(idle, SeqCst);
-        idle && self.roster.stopping.load(SeqCst)
+        idle && self.stopping()
+    }
+
+    fn stopping(&self) -> bool {
+        self.roster.stopping.load(SeqCst)
     }
 }
 

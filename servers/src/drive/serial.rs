@@ -30,6 +30,10 @@ impl Watch for InHand {
     fn idle(&self, idle: bool) -> bool {
         stop::set_idle(idle)
     }
+
+    fn stopping(&self) -> bool {
+        stop::stopping()
+    }
 }
 
 /// Serves what `next` brings until it brings nothing more.

@@ -3,6 +3,7 @@
 use super::blocking::Watch as _;
 use super::conn::{Conn, Io, Next};
 use super::roster::Entry;
+use crate::counters;
 use service::Protocol;
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -28,10 +29,11 @@ impl<T: AsyncRead + AsyncWrite + AsFd + Unpin + Send + 'static> Stream for T {}
 
 /// A connection being served; done when it is closed.
 pub struct Task<P, S> {
+    // First: its end is counted before the entry lets the server end.
+    conn: Conn<P>,
     // Before the stream: the entry leaves the roster before the descriptor is closed.
     entry: Entry,
     stream: S,
-    conn: Conn<P>,
     next: Option<Next>,
     timer: Option<Pin<Box<Sleep>>>,
 }
@@ -47,7 +49,11 @@ impl<P: Protocol, S: Stream> Task<P, S> {
         loop {
             let mut io = Polled { stream: Pin::new(&mut self.stream), cx, blocked: Interest::NONE };
             let next = match self.next {
-                None => self.conn.on_open(&mut io),
+                None => {
+                    // Here, in the thread that serves it first: the one that accepts is none of the workers.
+                    counters::accepted();
+                    self.conn.on_open(&mut io)
+                }
                 Some(Next::WaitUntil(_, at)) if self.timer.is_some() && Instant::now() >= at => {
                     self.timer = None;
                     self.conn.on_time(Instant::now(), &mut io)
@@ -61,7 +67,10 @@ impl<P: Protocol, S: Stream> Task<P, S> {
             let blocked = io.blocked;
             self.next = Some(next);
             match next {
-                Next::Done => return Poll::Ready(()),
+                Next::Done => {
+                    self.conn.fate.while_stopping(self.entry.stopping());
+                    return Poll::Ready(());
+                }
                 // The runtime wakes us for what was tried and not possible; anything else must be tried first.
                 Next::Wait(wanted) if covered(wanted, blocked) => {
                     if self.entry.idle(self.conn.is_idle()) {

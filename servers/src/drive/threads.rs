@@ -6,6 +6,7 @@
 
 use super::acceptor;
 use super::blocking::{Buffers, Watch, serve as converse};
+use crate::counters::Counters;
 use crate::endpoint::{Endpoint, announce};
 use service::Service;
 use std::io::{self, PipeReader, PipeWriter, Read as _, Write as _};
@@ -36,6 +37,7 @@ pub struct Crew<S> {
     service: S,
     url: Url,
     grace: Duration,
+    counters: Counters,
     listener: Arc<OwnedFd>,
     /// Kept until the pool has drained.
     _claim: Option<Claim>,
@@ -60,6 +62,7 @@ impl<S: Service> Crew<S> {
             service,
             url: endpoint.url,
             grace: endpoint.options.grace,
+            counters: endpoint.options.counters,
             listener: Arc::new(endpoint.listener),
             _claim: endpoint.claim,
             signals,
@@ -82,9 +85,11 @@ impl<S: Service> Crew<S> {
         mut next: impl FnMut(BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> + Send + 'static,
     ) -> io::Result<()> {
         let seat = Arc::new(Seat { stopping: self.stopping.clone(), ..Seat::default() });
+        let (place, counters) = (self.seats.len(), self.counters);
         self.seats.push(seat.clone());
         let service = self.service.clone();
         self.spawn("worker", move |listener| {
+            counters.enter(place);
             let mut buffers = Buffers::default();
             while let Some(connection) = next(listener)? {
                 let taken = seat.take(connection.as_fd());
@@ -139,6 +144,7 @@ impl<S: Service> Crew<S> {
     /// # Errors
     /// When a thread ended although nothing said so.
     pub fn run(mut self) -> io::Result<()> {
+        self.counters.workers(self.seats.len());
         let mut up = vec![0; self.threads.len()];
         self.said.read_exact(&mut up)?;
         let mut ended = up.contains(&ENDED);
@@ -232,7 +238,11 @@ struct Taken<'a>(&'a Seat);
 impl Watch for Taken<'_> {
     fn idle(&self, idle: bool) -> bool {
         self.0.idle.store(idle, SeqCst);
-        idle && self.0.stopping.load(SeqCst)
+        idle && self.stopping()
+    }
+
+    fn stopping(&self) -> bool {
+        self.0.stopping.load(SeqCst)
     }
 }
 

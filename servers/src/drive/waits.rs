@@ -5,6 +5,7 @@ use super::blocking::Watch as _;
 use super::conn::{Conn, Next};
 use super::reactor::socket::Socket;
 use super::roster::Entry;
+use crate::counters::{self, Why};
 use service::Protocol;
 use smol::future::or;
 use smol::{Async, Timer};
@@ -25,7 +26,11 @@ thread_local! {
 /// Serves a non-blocking `connection` until it is closed. An error of the connection ends the connection and nothing else.
 pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
     // Entered before it was registered, so the entry is dropped first on this way out as well.
-    let Ok(stream) = Async::new_nonblocking(connection) else { return drop(entry) };
+    counters::accepted();
+    let Ok(stream) = Async::new_nonblocking(connection) else {
+        counters::ended(Why::Refused);
+        return drop(entry);
+    };
     // Declared last, dropped first: the entry leaves the roster before the descriptor is closed.
     let entry = entry;
     let mut conn = Conn::new(protocol);
@@ -35,7 +40,10 @@ pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entr
             // Told to stop: what has arrived is still answered, then comes an end. A reset connection cannot be shut, and is ready.
             let _ = shutdown(stream.get_ref().as_fd(), Side::Read);
         }
-        let Ok(woken) = wait(&stream, next).await else { break };
+        let Ok(woken) = wait(&stream, next).await else {
+            conn.fate.is(Why::Failed);
+            break;
+        };
         // Not idle while it runs: a stop waits for what is being answered.
         entry.idle(false);
         next = match woken {
@@ -46,6 +54,7 @@ pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entr
             Woken::Time => conn.on_time(Instant::now(), &mut Socket(stream.get_ref())),
         };
     }
+    conn.fate.while_stopping(entry.stopping());
 }
 
 /// What ended a wait.

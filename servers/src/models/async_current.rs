@@ -5,7 +5,7 @@ use crate::axes::{Axes, Capacity, everything};
 use crate::drive::datagram::{self, Both};
 use crate::drive::drain::drain;
 use crate::drive::roster::Roster;
-use crate::{Endpoint, Model};
+use crate::{Endpoint, Model, counters};
 use service::{Protocol, Service};
 use std::io;
 use std::sync::Arc;
@@ -35,7 +35,15 @@ where
     S::Conn: Protocol + Unpin,
 {
     endpoint.set_nonblocking()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let counters = endpoint.options.counters;
+    counters.workers(1);
+    counters.enter(0);
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all();
+    if counters.on() {
+        builder.on_thread_unpark(|| counters::woken(true));
+    }
+    let runtime = builder.build()?;
     let roster = Arc::new(Roster::default());
     let grace = endpoint.options.grace;
     runtime.block_on(async {

@@ -9,7 +9,7 @@ use crate::drive::datagram::{self, Both};
 use crate::drive::lanes::{Handed, Lane, Lanes};
 use crate::drive::roster::Roster;
 use crate::drive::tasks::Task;
-use crate::{Endpoint, Model};
+use crate::{Endpoint, Model, counters};
 use service::{Protocol, Service};
 use std::io;
 use std::os::fd::AsFd as _;
@@ -45,11 +45,19 @@ where
 {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
-    let build = || Builder::new_current_thread().enable_io().enable_time().build();
     let family = endpoint.url.family;
-    let mut lanes = Lanes::start(endpoint.options.workers, build, move |runtime, lane| {
-        runtime.block_on(work(&service, family, lane));
-    })?;
+    // Where nothing is counted it costs the thread a look at its own variable.
+    let build = move || {
+        Builder::new_current_thread()
+            .enable_io()
+            .enable_time()
+            .on_thread_unpark(|| counters::woken(true))
+            .build()
+    };
+    let mut lanes =
+        Lanes::start(endpoint.options.workers, endpoint.options.counters, build, move |runtime, lane| {
+            runtime.block_on(work(&service, family, lane));
+        })?;
     endpoint.ready();
     while let Some(connection) = acceptor::next_as(endpoint.listener.as_fd(), true)? {
         lanes.give(connection, &roster);

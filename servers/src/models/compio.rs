@@ -68,9 +68,14 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
     let family = endpoint.url.family;
-    let mut lanes = Lanes::start(endpoint.options.workers, Runtime::new, move |runtime, lane| {
-        runtime.block_on(work(&service, family, lane));
-    })?;
+    let mut lanes = Lanes::start(
+        endpoint.options.workers,
+        endpoint.options.counters,
+        Runtime::new,
+        move |runtime, lane| {
+            runtime.block_on(work(&service, family, lane));
+        },
+    )?;
     endpoint.ready();
     // Blocking connections: io_uring waits for one that is not, but gives up at once on one that is marked non-blocking.
     while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {

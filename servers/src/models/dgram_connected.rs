@@ -15,7 +15,7 @@ pub static MODEL: Model = Model {
         isolation: "none",
         lifetime: "a socket a peer, one worker for all",
         multiplexing: "epoll, level-triggered",
-        work: "inline",
+        work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
     supports: udp_only,

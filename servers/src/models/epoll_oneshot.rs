@@ -2,7 +2,6 @@
 //! `drive::oneshot`).
 
 use crate::axes::{Axes, Capacity, everything};
-use crate::drive::counters::Counters;
 use crate::drive::datagram::{self, Both};
 use crate::drive::loops::Team;
 use crate::drive::oneshot::{BATCH, Shared, Worker};
@@ -38,23 +37,22 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    let counters = Counters::new(options.workers);
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     let mut epoll = Epoll::oneshot(BATCH)?;
     let shared = Shared::new(service, listener, team.stop_bell(), options.grace, &mut epoll)?;
     let shared = Arc::new(shared);
-    for worker in 0..options.workers {
-        let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share(), counters.tally(worker)));
+    for number in 0..options.workers {
+        let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share()));
         team.start(move |waiting| {
+            options.counters.enter(number);
             waiting.say();
             worker.serve(&shared)
         })?;
     }
     team.await_ready()?;
     announce(&url);
-    let served = team.supervise(&signals);
-    counters.report(options.counters);
-    served
+    team.supervise(&signals)
 }
 
 /// Serves datagrams until it is told to stop.

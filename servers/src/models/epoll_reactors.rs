@@ -2,7 +2,6 @@
 //! among them (see `drive::seats`) and the way there (see `sys::inbox`).
 
 use crate::axes::{Axes, Capacity, streams};
-use crate::drive::counters::Counters;
 use crate::drive::gate::Gate;
 use crate::drive::loops::Team;
 use crate::drive::reactor::{Parts, Reactor, Stop};
@@ -56,7 +55,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    let counters = Counters::new(options.workers);
+    options.counters.workers(options.workers);
     let seats: Vec<Arc<Seat>> = (0..options.workers).map(|_| Arc::default()).collect();
     let mut team = Team::new()?;
     let mut doors = Vec::with_capacity(options.workers);
@@ -67,13 +66,13 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
             listener: None,
             stop: Stop::Bell(team.stop_bell()),
             grace: options.grace,
-            tally: counters.tally(worker),
             helpers: None,
             seat: Some(Arc::clone(seat)),
         };
         let (service, seat) = (service.clone(), Arc::clone(seat));
         team.start(move |waiting| {
             let _vacate = Vacate(seat);
+            options.counters.enter(worker);
             let reactor = Reactor::new(service, inbox, parts)?;
             waiting.say();
             reactor.serve()
@@ -86,9 +85,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     acceptor.epoll.add(team.ended_bell().as_fd(), ENDED, Interest::READ)?;
     announce(&url);
     let accepted = acceptor.run(&signals, &team);
-    let served = accepted.and(team.end());
-    counters.report(options.counters);
-    served
+    accepted.and(team.end())
 }
 
 /// The main thread: it accepts, and has the signals.

@@ -31,6 +31,8 @@ pub static MODEL: Model = Model {
 /// Those of accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    endpoint.options.counters.workers(1);
+    endpoint.options.counters.enter(0);
     endpoint.ready();
     serial::serve(&service, || acceptor::next(endpoint.listener.as_fd()))
 }

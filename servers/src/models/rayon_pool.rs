@@ -44,9 +44,12 @@ thread_local! {
 /// Those of accept(2) after which nothing more can be served; EAGAIN when the pool's threads are not to be had.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    let counters = endpoint.options.counters;
+    counters.workers(endpoint.options.workers);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(endpoint.options.workers)
         .thread_name(|_| "worker".to_owned())
+        .start_handler(move |worker| counters.enter(worker))
         // Without one, a panic on one connection would end the process. It has been said on stderr.
         .panic_handler(drop)
         .build()

@@ -48,12 +48,15 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     // Before any thread, which inherit the mask.
     let signals = Async::new_nonblocking(Signals::new(false)?)?;
+    let counters = endpoint.options.counters;
+    counters.workers(endpoint.options.workers);
     let executor = Arc::new(Executor::new());
-    for _ in 0..endpoint.options.workers {
+    for worker in 0..endpoint.options.workers {
         let executor = Arc::clone(&executor);
-        std::thread::Builder::new()
-            .name("worker".to_owned())
-            .spawn(move || smol::future::block_on(executor.run(std::future::pending::<()>())))?;
+        std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            counters.enter(worker);
+            smol::future::block_on(executor.run(std::future::pending::<()>()));
+        })?;
     }
     let listener = Async::new_nonblocking(endpoint.listener.try_clone()?)?;
     let acceptor = Acceptor { service, executor, roster: Arc::default(), listener };

@@ -6,7 +6,7 @@ use crate::drive::BACK_OFF;
 use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
 use crate::drive::tasks::{Stream, Task};
-use crate::{Endpoint, Model};
+use crate::{Endpoint, Model, counters};
 use service::{Protocol, Service};
 use std::future::poll_fn;
 use std::io;
@@ -42,11 +42,14 @@ where
     S::Conn: Protocol + Unpin,
 {
     endpoint.set_nonblocking()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(endpoint.options.workers)
-        .thread_name("worker")
-        .enable_all()
-        .build()?;
+    let (workers, counters) = (endpoint.options.workers, endpoint.options.counters);
+    counters.workers(workers);
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(workers).thread_name("worker").enable_all();
+    if counters.on() {
+        builder.on_thread_start(move || counters.enter_next()).on_thread_unpark(|| counters::woken(true));
+    }
+    let runtime = builder.build()?;
     let roster = Arc::new(Roster::default());
     let grace = endpoint.options.grace;
     let served = runtime.block_on(accept_until_stopped(service, endpoint, Arc::clone(&roster)));

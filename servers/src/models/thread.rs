@@ -1,6 +1,7 @@
 //! `thread`: a thread for each connection. Not here: pools, which bound the threads.
 
 use crate::axes::{Axes, Capacity, everything};
+use crate::counters::{self, Why};
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::datagram::{self, Both};
 use crate::drive::roster::Roster;
@@ -39,17 +40,23 @@ const STACK: usize = 256 * 1024;
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
+    let counters = endpoint.options.counters;
+    counters.shared();
+    counters.enter_shared();
     endpoint.ready();
     while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
         let protocol = service.open();
         let roster = Arc::clone(&roster);
         // No signal mask is needed: the kernel gives a process-wide signal to the main thread, which is the one in accept.
         let thread = Builder::new().stack_size(STACK).spawn(move || {
+            counters.enter_shared();
             let entry = roster.enter(connection.as_fd());
             converse(connection, protocol, &mut Buffers::default(), entry);
         });
         if thread.is_err() {
             // No thread to be had: this client sees a close, the others go on.
+            counters::accepted();
+            counters::ended(Why::Refused);
             sys::clock::pause(BACK_OFF);
         }
     }

@@ -18,6 +18,7 @@ pub mod errno;
 pub mod inbox;
 pub mod listen;
 pub mod lock;
+pub mod mapped;
 pub mod option;
 pub mod pass;
 pub mod path;

@@ -101,7 +101,7 @@ impl Socket {
     }
 
     pub(crate) fn try_send(&self, bytes: &[u8], wait: Wait) -> io::Result<()> {
-        sys::datagram::send(self.fd.as_fd(), &[IoSlice::new(bytes)], &Route::CONNECTED, wait)
+        again(|| sys::datagram::send(self.fd.as_fd(), &[IoSlice::new(bytes)], &Route::CONNECTED, wait))
     }
 
     pub(crate) fn recv(&self) -> Vec<u8> {
@@ -110,7 +110,7 @@ impl Socket {
 
     pub(crate) fn try_recv(&self, wait: Wait) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; 4 * ROOM];
-        let received = sys::datagram::recv(self.fd.as_fd(), self.family, &mut buffer, wait)?;
+        let received = again(|| sys::datagram::recv(self.fd.as_fd(), self.family, &mut buffer, wait))?;
         assert!(!received.truncated);
         buffer.truncate(received.len);
         Ok(buffer)
@@ -119,6 +119,16 @@ impl Socket {
     pub(crate) fn exchange(&self, bytes: &[u8]) -> Vec<u8> {
         self.send(bytes);
         self.recv()
+    }
+}
+
+/// The rings by which other tests of this process look for io_uring interrupt calls here when they end.
+fn again<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
@@ -209,11 +219,11 @@ fn what_was_queued_at_once_is_all_answered(on: Subject) {
     canary(&server);
     server.signal_all(SIGSTOP);
     let clients: Vec<_> = (0..4).map(|_| Socket::to(&server)).collect();
-    let mut queued = vec![0_usize; clients.len()];
-    for size in 0..32 {
-        let at = size % clients.len();
-        match clients[at].try_send(&payload(1 + size * 40), Wait::No) {
-            Ok(()) => queued[at] += 1,
+    let mut queued = vec![Vec::new(); clients.len()];
+    for size in (0..32).map(|n| 1 + n * 40) {
+        let at = size / 40 % clients.len();
+        match clients[at].try_send(&payload(size), Wait::No) {
+            Ok(()) => queued[at].push(size),
             // Unix: the queue pushes back (net.unix.max_dgram_qlen).
             Err(error) => {
                 assert!(
@@ -223,14 +233,13 @@ fn what_was_queued_at_once_is_all_answered(on: Subject) {
             }
         }
     }
-    let all: usize = queued.iter().sum();
+    let all = queued.iter().flatten().count();
     assert!(all == 32 || (on.family == Family::Unixgram && all >= 2), "{queued:?}");
     server.signal_all(SIGCONT);
-    for (at, client) in clients.iter().enumerate() {
-        let mut came: Vec<usize> = (0..queued[at]).map(|_| client.recv().len()).collect();
+    for (client, sent) in clients.iter().zip(queued) {
+        let mut came: Vec<usize> = sent.iter().map(|_| client.recv().len()).collect();
         came.sort_unstable();
-        let sent: Vec<usize> = (0..queued[at]).map(|n| 1 + (at + n * clients.len()) * 40).collect();
-        assert_eq!(came, sent, "client {at}");
+        assert_eq!(came, sent);
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod cli;
 mod compio;
+mod counters;
 mod datagram;
 mod datagram_life;
 mod datagram_peers;

@@ -3,8 +3,11 @@
 mod accept;
 mod descriptors;
 mod dgram;
+mod drain;
 mod fair;
 mod half;
+mod http;
+mod http_refuse;
 mod leak;
 mod lifecycle;
 mod load;
@@ -21,6 +24,7 @@ mod storm;
 mod stream;
 mod unix;
 mod wire;
+mod workers;
 
 use super::case::Case;
 
@@ -98,9 +102,24 @@ pub static ALL: &[&Case] = &[
     &unix::VANISHED,
     &unix::FULL,
     &process::TREE_CLEAN,
+    &workers::WORKER_KILL,
+    &workers::PARENT_KILL,
+    &workers::SIGCHLD_STORM,
+    &workers::FORK_THREADS,
     &process::GARBAGE,
+    &http::GET,
+    &http::PERSIST,
+    &http::PIPELINE,
+    &http::SPLIT,
+    &http_refuse::REJECT,
+    &http_refuse::AMBIGUOUS_LENGTH,
+    &http_refuse::OVERSIZE,
+    &http::SLOW_HEADER,
     &stop::TERM,
     &stop::DRAIN,
+    &drain::REFUSE_NEW,
     &stop::IDLE_KEEPALIVE,
+    &drain::QUEUED,
     &stop::PORT_FREE,
+    &drain::CLEAN_EXIT,
 ];

@@ -58,6 +58,11 @@ pub(super) static GARBAGE: Case = Case {
 const ALARMS: [&str; 5] =
     ["panicked at", "Sanitizer", "stack smashing", "buffer overflow detected", "panic: "];
 
+/// The line by which a program says that it has a bug, if there is one.
+pub(super) fn alarm(said: &str) -> Option<&str> {
+    said.lines().find(|line| ALARMS.iter().any(|alarm| line.contains(alarm)))
+}
+
 fn garbage(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let rounds = scene.count(1_000, 100);
@@ -101,7 +106,7 @@ fn garbage(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         .map_err(|f| f.during(format!("a fresh connection, after {rounds} messages of garbage")))?;
     let said = scene.running()?.child.as_ref().map(|c| c.stderr()).unwrap_or_default();
     let said = said.get(heard.min(said.len())..).unwrap_or(&said);
-    if let Some(line) = said.lines().find(|l| ALARMS.iter().any(|a| l.contains(a))) {
+    if let Some(line) = alarm(said) {
         return Ok(Outcome::Violates(format!("stderr says: {line}")));
     }
     Ok(Outcome::Holds(format!("{rounds} messages of garbage, seed {}", scene.seed)))

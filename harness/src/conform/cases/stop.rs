@@ -3,7 +3,7 @@
 use super::super::case::{ANY, BASE, Case, LASTING, Level, Need, Outcome, STREAMS};
 use super::super::evidence;
 use super::super::fault::Fault;
-use super::super::peer::{End, Peer};
+use super::super::peer::{End, Peer, Pending};
 use super::super::scene::{Effort, Scene};
 use crate::spawn::{Child, Stopped, identity};
 use service::Kind;
@@ -27,10 +27,10 @@ pub(super) static TERM: Case = Case {
 /// Idle, it must be gone within this.
 const IDLE: Duration = Duration::from_secs(2);
 /// With idle connections, within this.
-const CONNECTED: Duration = Duration::from_secs(5);
+pub(super) const CONNECTED: Duration = Duration::from_secs(5);
 
 /// The running server's process, out of the subject's hands: the case ends it.
-fn take(scene: &mut Scene<'_>) -> Result<Child, Fault> {
+pub(super) fn take(scene: &mut Scene<'_>) -> Result<Child, Fault> {
     scene.subject.take().and_then(|r| r.child).ok_or_else(|| Fault::harness("the subject does not run"))
 }
 
@@ -98,18 +98,25 @@ pub(super) static DRAIN: Case = Case {
 /// More than the largest send buffer of a default kernel (tcp_wmem, 4 MiB): the server has to go on writing.
 const LARGE: u64 = 8 << 20;
 
-fn drain(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
+/// A client whose answer is under way and waits for it to read; `None` where that was not seen.
+pub(super) fn under_way(scene: &mut Scene<'_>, number: u64) -> Result<Option<(Peer, Pending)>, Fault> {
     let target = scene.target()?;
-    let mut peer = Peer::connect_with(&target, 1, Some(16 * 1024))?;
+    let mut peer = Peer::connect_with(&target, number, Some(16 * 1024))?;
     let mut pending = peer.prepare(LARGE);
     peer.fill(&mut pending.out, u64::MAX, target.reply)?;
-    let under_way = || {
+    let waits = || {
         let rows = evidence::rows_of(target.ip(), None);
         peer.unread() > 0 && rows.iter().any(|row| Some(row.remote) == peer.address() && row.send_queue > 0)
     };
-    if !evidence::settle(scene.settle(), under_way) {
+    let seen = evidence::settle(scene.settle(), waits);
+    Ok(seen.then_some((peer, pending)))
+}
+
+fn drain(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
+    let target = scene.target()?;
+    let Some((mut peer, pending)) = under_way(scene, 1)? else {
         return Ok(Outcome::Inconclusive("no answer was under way".to_owned()));
-    }
+    };
     let limit = scene.pace.scale(CONNECTED);
     let mut child = take(scene)?;
     child.signal(identity::TERM);

@@ -5,7 +5,9 @@
 pub(crate) mod datagrams;
 mod forks;
 mod looped;
+mod pool;
 mod threads;
+mod web;
 
 use service::Kind;
 use std::io::{self, Write as _};
@@ -124,6 +126,32 @@ pub(crate) enum Flaw {
     InheritsDescriptors,
     /// Its parent keeps a copy of each connection.
     ParentKeeps,
+    /// Nothing: a pool of processes.
+    SoundPrefork,
+    /// Does not replace a worker that died.
+    NeverReplaces,
+    /// Its workers outlive it.
+    LeavesWorkers,
+    /// The parent of its workers has a second thread.
+    ForksWithThreads,
+    /// Takes each SIGCHLD for one child, and 24 children for its limit.
+    CountsSignals,
+    /// Answers HEAD as it answers GET.
+    HeadWithBody,
+    /// Keeps a connection that the client asked it to close.
+    IgnoresClose,
+    /// Says nothing to what it does not understand.
+    SilentRefusal,
+    /// Goes by Content-Length where there is Transfer-Encoding too.
+    LenientLength,
+    /// Nothing; but it closes 400 ms after the first byte of a request that is not whole.
+    HeaderOut,
+    /// Accepts no more after SIGTERM, and keeps its listener while an answer is under way.
+    HoldsListener,
+    /// Nothing; but it goes on for 300 ms after SIGTERM.
+    DrainsQueue,
+    /// Panics when it is asked to end.
+    PanicsAtExit,
     /// Waits for every client to leave before it ends.
     WaitsForAll,
 }
@@ -184,6 +212,19 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("leaks-registration", Flaw::LeaksRegistration),
     ("inherits-descriptors", Flaw::InheritsDescriptors),
     ("parent-keeps", Flaw::ParentKeeps),
+    ("sound-prefork", Flaw::SoundPrefork),
+    ("never-replaces", Flaw::NeverReplaces),
+    ("leaves-workers", Flaw::LeavesWorkers),
+    ("forks-with-threads", Flaw::ForksWithThreads),
+    ("counts-signals", Flaw::CountsSignals),
+    ("head-with-body", Flaw::HeadWithBody),
+    ("ignores-close", Flaw::IgnoresClose),
+    ("silent-refusal", Flaw::SilentRefusal),
+    ("lenient-length", Flaw::LenientLength),
+    ("header-out", Flaw::HeaderOut),
+    ("holds-listener", Flaw::HoldsListener),
+    ("drains-queue", Flaw::DrainsQueue),
+    ("panics-at-exit", Flaw::PanicsAtExit),
     ("waits-for-all", Flaw::WaitsForAll),
 ];
 
@@ -224,8 +265,13 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
         return threads::serve(listener, kind, flaw, || {});
     }
     match flaw {
-        Flaw::SoundFork | Flaw::ParentKeeps | Flaw::OneWaitPerSignal | Flaw::LeavesChild => {
-            forks::serve(&listener, kind, flaw, ready)
+        Flaw::SoundFork
+        | Flaw::ParentKeeps
+        | Flaw::CountsSignals
+        | Flaw::OneWaitPerSignal
+        | Flaw::LeavesChild => forks::serve(&listener, kind, flaw, ready),
+        Flaw::SoundPrefork | Flaw::NeverReplaces | Flaw::LeavesWorkers | Flaw::ForksWithThreads => {
+            pool::serve(&listener, flaw, ready)
         }
         Flaw::SoundLoop
         | Flaw::SpinIdle

@@ -36,6 +36,10 @@ pub(super) fn serve(listener: OwnedFd, kind: Kind, flaw: Flaw, ready: impl Fn())
                 if flaw == Flaw::NeedsConnection && STOPPING.load(SeqCst) {
                     return Ok(());
                 }
+                if flaw == Flaw::HoldsListener && STOPPING.load(SeqCst) {
+                    forgotten.push(stream);
+                    continue;
+                }
                 if flaw == Flaw::DeadPeerIsFatal && stream.peer_addr().is_err() {
                     return Err(io::Error::other("no peer"));
                 }
@@ -105,6 +109,10 @@ fn stop(signals: &Signals, flaw: Flaw) {
     let end = Instant::now() + GRACE;
     match flaw {
         Flaw::NeedsConnection => return,
+        Flaw::DrainsQueue => sys::clock::pause(Duration::from_millis(300)),
+        Flaw::PanicsAtExit => {
+            let _ = std::panic::catch_unwind(|| panic!("asked to end"));
+        }
         Flaw::WaitsForAll => {
             while OPEN.load(SeqCst) > 0 {
                 sys::clock::pause(Duration::from_millis(1));
@@ -191,7 +199,7 @@ impl<P: Protocol> Conn<P> {
         let mut epoll = Epoll::new()?;
         let mut interest = Interest::READ;
         epoll.add(stream.as_fd(), 0, interest)?;
-        let mut events = Vec::new();
+        let (mut events, opened) = (Vec::new(), Instant::now());
         let step = self.protocol.on_open(&mut self.out);
         self.obey(step);
         loop {
@@ -217,8 +225,14 @@ impl<P: Protocol> Conn<P> {
                 interest = wanted;
                 epoll.modify(stream.as_fd(), 0, interest)?;
             }
-            epoll.wait(&mut events, (self.flaw == Flaw::IdleOut).then_some(Duration::from_millis(300)))?;
-            if self.flaw == Flaw::IdleOut && events.is_empty() {
+            let patience = match self.flaw {
+                Flaw::IdleOut => Some(Duration::from_millis(300)),
+                Flaw::HeaderOut => Some(Duration::from_millis(50)),
+                _ => None,
+            };
+            epoll.wait(&mut events, patience)?;
+            let begun = !self.input.is_empty() && opened.elapsed() > Duration::from_millis(400);
+            if (self.flaw == Flaw::IdleOut && events.is_empty()) || (self.flaw == Flaw::HeaderOut && begun) {
                 return Ok(());
             }
         }
@@ -247,6 +261,14 @@ impl<P: Protocol> Conn<P> {
         while let Step::Work(work) = step {
             sys::clock::pause(work.duration());
             step = self.protocol.on_work_done(&mut self.out);
+        }
+        match self.flaw {
+            Flaw::IgnoresClose if !self.over => return,
+            Flaw::SilentRefusal if step == Step::Linger => {
+                self.out = Output::new();
+                return;
+            }
+            _ => {}
         }
         self.closing |= matches!(step, Step::Close | Step::Linger | Step::Abort);
         self.linger |= step == Step::Linger && self.flaw != Flaw::NoLinger;
@@ -334,6 +356,7 @@ impl<P: Protocol> Conn<P> {
                     std::str::from_utf8(&buffer[..n]).expect("a request is text");
                 }
                 self.input.extend_from_slice(&buffer[..n]);
+                super::web::misread(self.flaw, &mut self.input);
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),

@@ -3,6 +3,7 @@
 mod about;
 mod conformance;
 mod section;
+mod workers;
 
 use super::File;
 use crate::error::Result;

@@ -1,5 +1,6 @@
 //! One workload of the page: its plots and its two tables. Not here: the sentences, which the view makes.
 
+use super::workers::{WORKERS, tells};
 use super::{Badge, mark_of};
 use crate::error::Result;
 use crate::format::{NONE, bytes, count, duration, range, rate, short};
@@ -75,15 +76,15 @@ pub(super) struct Cell {
 }
 
 /// A column: its head, what it means, when a workload has it at all, and its cell.
-struct Column {
-    head: &'static str,
-    tip: &'static str,
-    when: fn(&Row<'_>) -> bool,
-    cell: fn(&Row<'_>) -> Cell,
+pub(super) struct Column {
+    pub(super) head: &'static str,
+    pub(super) tip: &'static str,
+    pub(super) when: fn(&Row<'_>) -> bool,
+    pub(super) cell: fn(&Row<'_>) -> Cell,
 }
 
 /// A column that every workload has.
-const fn column(head: &'static str, tip: &'static str, cell: fn(&Row<'_>) -> Cell) -> Column {
+pub(super) const fn column(head: &'static str, tip: &'static str, cell: fn(&Row<'_>) -> Cell) -> Column {
     Column { head, tip, when: |_| true, cell }
 }
 
@@ -198,10 +199,7 @@ impl Section {
             percentiles: both_widths(workload, models)?,
             figures,
             panels: panels(workload, models)?,
-            tables: vec![
-                sheet("Speed", SPEED, workload, models),
-                sheet("What it took, and what went wrong", COST, workload, models),
-            ],
+            tables: tables(workload, models),
         })
     }
 }
@@ -243,13 +241,31 @@ fn panels(workload: &Workload<'_>, models: &[Model<'_>]) -> Result<Vec<Panel>> {
     Ok(panels)
 }
 
-fn sheet(caption: &'static str, columns: &[Column], workload: &Workload<'_>, models: &[Model<'_>]) -> Sheet {
-    let columns: Vec<&Column> = columns.iter().filter(|c| workload.rows.iter().any(c.when)).collect();
+fn tables(workload: &Workload<'_>, models: &[Model<'_>]) -> Vec<Sheet> {
+    let mut tables = vec![
+        sheet("Speed", SPEED, workload, models, |_| true),
+        sheet("What it took, and what went wrong", COST, workload, models, |_| true),
+    ];
+    if workload.rows.iter().any(tells) {
+        tables.push(sheet("What woke the workers, and how they shared", WORKERS, workload, models, tells));
+    }
+    tables
+}
+
+fn sheet(
+    caption: &'static str,
+    columns: &[Column],
+    workload: &Workload<'_>,
+    models: &[Model<'_>],
+    which: fn(&Row<'_>) -> bool,
+) -> Sheet {
+    let rows = || workload.rows.iter().filter(|row| which(row));
+    let columns: Vec<&Column> = columns.iter().filter(|c| rows().any(c.when)).collect();
     Sheet {
         caption,
         conformance: columns.iter().any(|c| c.head == "Rank"),
         heads: columns.iter().map(|c| (c.head, c.tip)).collect(),
-        rows: workload.rows.iter().map(|r| line(r, &columns, models)).collect(),
+        rows: rows().map(|r| line(r, &columns, models)).collect(),
     }
 }
 
@@ -259,7 +275,9 @@ fn line(row: &Row<'_>, columns: &[&Column], models: &[Model<'_>]) -> Line {
     let planned = tally.total().max(row.planned as usize);
     let (state, trials, absent) = match &row.outcome {
         Outcome::Measured => (state_word(tally.state()), format!("{counted} of {planned}"), None),
-        Outcome::CannotHold(reason) => ("n/a", String::new(), Some(format!("cannot hold: {reason}"))),
+        Outcome::CannotHold(lack, reason) => {
+            ("n/a", String::new(), Some(format!("{}: {reason}", lack.word())))
+        }
         Outcome::NotRun => ("not run", String::new(), Some("not run: the run ended before".to_owned())),
         Outcome::NoneCounts => ("invalid", format!("0 of {planned}"), None),
     };
@@ -280,7 +298,7 @@ fn line(row: &Row<'_>, columns: &[&Column], models: &[Model<'_>]) -> Line {
 }
 
 impl Cell {
-    fn new(sort: Option<f64>, text: String) -> Self {
+    pub(super) fn new(sort: Option<f64>, text: String) -> Self {
         let text = if text.is_empty() { NONE.to_owned() } else { text };
         Self {
             text,
@@ -291,7 +309,7 @@ impl Cell {
     }
 }
 
-fn spread(measure: &Measure, say: fn(f64) -> String) -> Cell {
+pub(super) fn spread(measure: &Measure, say: fn(f64) -> String) -> Cell {
     let mut cell = Cell::new(measure.median(), measure.median().map_or_else(String::new, say));
     if let Some(span) = measure.span.filter(|s| s.trials > 1) {
         cell.under = range(span.min, span.max, say);

@@ -8,6 +8,7 @@
 
 use super::talk::{Talk, Want};
 use super::{CHUNK, Receive};
+use crate::counters::{self, Fate, Why};
 use crate::drive::LINGER;
 use service::Protocol;
 use std::collections::VecDeque;
@@ -81,6 +82,8 @@ pub(super) struct Link<P> {
     shut: bool,
     /// Its own receive buffer, while nothing is received or sent with it.
     own: Option<Vec<u8>>,
+    /// How it will have ended.
+    pub(super) fate: Fate,
 }
 
 impl<P: Protocol> Link<P> {
@@ -97,6 +100,7 @@ impl<P: Protocol> Link<P> {
             starved: false,
             shut: false,
             own: None,
+            fate: Fate::default(),
         }
     }
 
@@ -141,9 +145,14 @@ impl<P: Protocol> Link<P> {
         match result {
             _ if self.phase == Phase::Closing => return Ok(()),
             Ok(0) => self.talk.over = true,
-            Ok(_) => {}
+            Ok(n) => counters::received(n as usize),
             Err(error) if sys::errno::is_over_for_now(error) => {}
-            Err(_) => return self.close(shared),
+            Err(error) => {
+                if self.phase == Phase::Talking {
+                    self.fate.is(Why::of_recv(&io::Error::from_raw_os_error(error)));
+                }
+                return self.close(shared);
+            }
         }
         if self.phase == Phase::Lingering {
             self.reuse(chunk);
@@ -238,6 +247,7 @@ impl<P: Protocol> Link<P> {
             Want::Reset => {
                 // Without the option the close is a plain one; there is nobody to tell.
                 let _ = socket::reset_on_close(self.fd.as_fd());
+                self.fate.is(Why::Service);
                 self.close(shared)
             }
         }
@@ -286,6 +296,7 @@ impl<P: Protocol> Link<P> {
 
     /// Everything is sent. A close with unread input would be a reset, which can destroy the reply in flight.
     fn leave(&mut self, linger: bool, shared: &mut Shared) -> io::Result<()> {
+        self.fate.is(if self.talk.over { Why::Finished } else { Why::Service });
         if self.talk.over {
             return self.close(shared);
         }

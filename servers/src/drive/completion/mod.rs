@@ -7,6 +7,7 @@ mod talk;
 mod workers;
 
 use super::BACK_OFF;
+use crate::counters;
 use crate::endpoint::{Endpoint, Options};
 use link::{Keys, Link, Shared, What};
 use service::Service;
@@ -50,6 +51,8 @@ pub fn run<S: Service>(service: S, endpoint: Endpoint, receive: Receive) -> io::
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
     let mut server = Server::new(service, listener, options, receive)?;
+    options.counters.workers(1);
+    options.counters.enter(0);
     crate::endpoint::announce(&url);
     server.serve(&Stop::Signals(&signals))
 }
@@ -126,6 +129,7 @@ impl<S: Service> Server<S> {
             // Those who still wait for a buffer that is there get it in the next turn, and that is not to be slept through.
             let block = self.shared.starved.is_empty() || self.shared.ring.available() == 0;
             self.shared.ring.wait(block)?;
+            counters::woken(true);
             while let Some(done) = self.shared.ring.completed() {
                 match done.key {
                     LISTENER => self.on_accept(done)?,
@@ -185,6 +189,7 @@ impl<S: Service> Server<S> {
     }
 
     fn open(&mut self, fd: OwnedFd) -> io::Result<()> {
+        counters::accepted();
         // 30 bits: the two above them say which of a connection's operations a key is of, and 3 is none of them.
         self.generation = (self.generation + 1) & 0x3FFF_FFFF;
         let slot = self.links.vacant_entry();
@@ -215,7 +220,8 @@ impl<S: Service> Server<S> {
 
     fn close_if_over(&mut self, index: usize) -> io::Result<()> {
         if self.links[index].link.is_over() {
-            let slot = self.links.remove(index);
+            let mut slot = self.links.remove(index);
+            slot.link.fate.while_stopping(self.shared.stopping);
             self.shared.ring.close(slot.link.fd)?;
         }
         Ok(())

@@ -4,6 +4,7 @@
 //! copied where it does not live as long as the program.
 
 use super::link::{Link, Phase, Shared, What};
+use crate::counters::{self, Why};
 use service::Protocol;
 use service::output::Stretch;
 use std::io;
@@ -23,9 +24,15 @@ impl<P: Protocol> Link<P> {
     ) -> io::Result<()> {
         match result {
             _ if self.phase == Phase::Closing => return Ok(()),
-            Ok(n) => sent.advance(n as usize),
+            Ok(n) => {
+                counters::sent(n as usize);
+                sent.advance(n as usize);
+            }
             Err(error) if sys::errno::is_retry(&io::Error::from_raw_os_error(error)) => {}
-            Err(_) => return self.close(shared),
+            Err(error) => {
+                self.fate.is(Why::of_send(&io::Error::from_raw_os_error(error)));
+                return self.close(shared);
+            }
         }
         if !sent.is_empty() {
             let rest = match sent {

@@ -22,7 +22,9 @@ pub fn run_shared<S: Service>(service: S, endpoint: Endpoint, receive: Receive) 
     let (stop, ended) = (Bell::new()?, Bell::new()?);
     let Endpoint { listener, siblings: mut listeners, url, options, .. } = endpoint;
     listeners.push(listener);
-    let worker = |listener: OwnedFd, service: S, prepared: Sender<()>| {
+    options.counters.workers(listeners.len());
+    let worker = |number: usize, listener: OwnedFd, service: S, prepared: Sender<()>| {
+        options.counters.enter(number);
         let _ended = RingWhenDone(&ended);
         let mut server = Server::new(service, listener, options, receive)?;
         // Nobody listens any more only where another thread could not be made.
@@ -35,10 +37,10 @@ pub fn run_shared<S: Service>(service: S, endpoint: Endpoint, receive: Receive) 
         let (prepared, counted) = channel();
         let (mut threads, mut failed) = (Vec::new(), None);
         let count = listeners.len();
-        for listener in listeners {
+        for (number, listener) in listeners.into_iter().enumerate() {
             let (service, prepared) = (service.clone(), prepared.clone());
             let thread = Builder::new().name("worker".to_owned());
-            match thread.spawn_scoped(scope, move || worker(listener, service, prepared)) {
+            match thread.spawn_scoped(scope, move || worker(number, listener, service, prepared)) {
                 Ok(thread) => threads.push(thread),
                 Err(error) => failed = Some(error),
             }

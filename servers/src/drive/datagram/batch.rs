@@ -2,6 +2,7 @@
 //! offload, the datagrams of one peer as one. Not here: one at a time (see the module above).
 
 use super::{BUDGET, Both, Figures, room, send, work_here};
+use crate::counters::{self, Why};
 use crate::endpoint::Endpoint;
 use service::datagram::{PIECES, Reply};
 use std::io::{self, IoSlice};
@@ -19,6 +20,8 @@ const BATCH: usize = 32;
 pub fn batched<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
     let (fd, family) = (endpoint.listener.as_fd(), endpoint.url.family);
     stop::install(Some(fd), endpoint.options.grace)?;
+    endpoint.options.counters.workers(1);
+    endpoint.options.counters.enter(0);
     endpoint.ready();
     let count = if family == Family::Udp { BATCH } else { BATCH / 2 };
     let (mut inbound, mut outbound) = (Inbound::new(count, room(family)), Outbound::new(count));
@@ -31,6 +34,7 @@ pub fn batched<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
             Err(error) if is_none(&error) => continue,
             Err(error) => return Err(error),
         }
+        counters::woken(true);
         replies.clear();
         for (received, message) in inbound.iter() {
             let answered = figures.note(&received);
@@ -45,15 +49,22 @@ pub fn batched<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
             (received.route, reply.pieces(message))
         });
         let mut lost = 0;
+        let bytes = inbound.iter().zip(&replies).map(|((_, message), reply)| reply.len(message)).sum();
         let sent = inbound.iter().filter(|(received, _)| !received.truncated).count() as u64;
-        outbound.send(fd, answers, Wait::No, |_, _| {
-            lost += 1;
+        outbound.send(fd, answers, Wait::No, |at, error| {
+            let owed = inbound.iter().zip(&replies).filter(|((received, _), _)| !received.truncated).nth(at);
+            let again = owed.filter(|_| error.kind() == io::ErrorKind::WouldBlock);
+            let sent =
+                again.is_some_and(|((to, message), reply)| send(fd, reply, message, &to.route).is_ok());
+            lost += u64::from(!sent);
             Ok(())
         })?;
         figures.unsendable += lost;
         figures.answered += sent - lost;
+        counters::sent(bytes);
+        (0..sent).for_each(|n| counters::ended(if n < lost { Why::Unsent } else { Why::Service }));
     }
-    figures.report(0, endpoint.options.counters);
+    figures.report(0);
     Ok(())
 }
 
@@ -76,6 +87,8 @@ pub fn segmented<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
     let fd = endpoint.listener.as_fd();
     datagram::take_segments(fd)?;
     stop::install(Some(fd), endpoint.options.grace)?;
+    endpoint.options.counters.workers(1);
+    endpoint.options.counters.enter(0);
     endpoint.ready();
     let mut desk = Segments { figures: Figures::default(), out: Vec::with_capacity(ROOM), offload: true };
     let mut buffer = vec![0; ROOM];
@@ -87,7 +100,7 @@ pub fn segmented<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
             Err(error) => return Err(error),
         }
     }
-    desk.figures.report(0, endpoint.options.counters);
+    desk.figures.report(0);
     Ok(())
 }
 
@@ -158,6 +171,8 @@ impl Segments {
         match datagram::send_segments(fd, &[IoSlice::new(&self.out)], &received.route, segment, Wait::No) {
             Ok(()) => {
                 self.figures.answered += group.len() as u64;
+                counters::sent(self.out.len());
+                group.iter().for_each(|_| counters::ended(Why::Service));
                 true
             }
             // The device cannot, and will not next time (EIO); or a segment is larger than its MTU, and one by one IP fragments (EINVAL).

@@ -13,7 +13,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
-use sys::datagram::{Local, Peer, Received, Wait, answer_socket};
+use sys::datagram::{Local, Peer, Received, Route, Wait, answer_socket};
 use sys::epoll::Epoll;
 use sys::signal::Signals;
 use sys::{Event, Interest, Poller as _};
@@ -58,9 +58,11 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         look_at: Instant::now() + SILENT,
         later: Later::default(),
     };
+    options.counters.workers(1);
+    options.counters.enter(0);
     announce(&url);
     peers.serve(&signals, options.grace)?;
-    peers.clerk.figures.report(0, options.counters);
+    peers.clerk.figures.report(0);
     Ok(())
 }
 
@@ -152,23 +154,32 @@ impl<S: Both> Peers<S> {
                 }
                 None => self.adopt(&received),
             }
-            self.answer(&received);
+            self.answer(place, &received);
         }
         Ok(BUDGET)
     }
 
-    /// Answers from the common socket, which is on the port that was asked: one that sleeps must not keep a peer's own socket open.
-    fn answer(&mut self, received: &Received) {
-        let fd = self.common.as_fd();
-        let Some(owed) = self.clerk.answer_or_owe(fd, received) else { return };
-        let (reply, route) = (owed.answer.reply, owed.route);
+    /// Answers from the peer's own socket, where it came by that, and needs no address then; after a sleep from the common one, which is
+    /// on the same port: it must not keep the peer's own socket open.
+    fn answer(&mut self, place: Option<usize>, received: &Received) {
+        let common = self.common.as_fd();
+        let (fd, now) = match place.and_then(|place| self.own.get(place)) {
+            // Between bind and connect a socket may be brought what others have sent; that is answered by its address.
+            Some(own) if own.peer == received.route.peer => {
+                (own.socket.as_fd(), Received { route: Route::CONNECTED, ..*received })
+            }
+            _ => (common, *received),
+        };
+        let Some(owed) = self.clerk.answer_or_owe(fd, &now) else { return };
+        let reply = owed.answer.reply;
         match owed.work {
             Work::Spin(_) => {
                 work_here(Some(owed.work));
-                self.clerk.figures.sent(&send(fd, &reply, &owed.message, &route));
+                self.clerk.figures.sent(&send(fd, &reply, &owed.message, &now.route));
             }
             Work::Sleep(time) => {
-                let kept = self.later.keep(time, Waiting { message: owed.message, reply, route });
+                let waiting = Waiting { message: owed.message, reply, route: received.route };
+                let kept = self.later.keep(time, waiting);
                 self.clerk.figures.unsendable += u64::from(!kept);
             }
         }
@@ -191,7 +202,7 @@ impl<S: Both> Peers<S> {
         if nonblocking(socket.as_fd()).is_ok()
             && self.epoll.add(socket.as_fd(), place as u64, Interest::READ).is_ok()
         {
-            entry.insert(Own { socket, peer, seen: Instant::now() });
+            entry.insert(Own { socket, peer, local: received.route.local, seen: Instant::now() });
             self.places.insert(peer, place);
         }
     }
@@ -206,6 +217,10 @@ impl<S: Both> Peers<S> {
         let silent: Vec<usize> =
             self.own.iter().filter(|(_, own)| now - own.seen >= SILENT).map(|(place, _)| place).collect();
         for place in silent {
+            // Only what comes between this look and the close is lost, as datagrams may be.
+            if self.turn(Some(place))? > 0 {
+                continue;
+            }
             let own = self.own.remove(place);
             self.epoll.remove(own.socket.as_fd())?;
             self.places.remove(&own.peer);

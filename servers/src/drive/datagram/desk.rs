@@ -47,6 +47,23 @@ impl<S: DatagramService> Desk<S> {
         Ok(true)
     }
 
+    /// Takes one, calls `between`, and answers: for a socket that another thread may then take the next from.
+    ///
+    /// # Errors
+    /// Those of recvmsg(2) after which nothing more can be served, and of `between`.
+    pub fn turn_one(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        between: impl FnOnce() -> io::Result<()>,
+    ) -> io::Result<()> {
+        let taken = self.clerk.take(fd, Wait::No)?;
+        between()?;
+        if let Taken::Datagram(received) = taken {
+            self.answer(fd, &received);
+        }
+        Ok(())
+    }
+
     /// Answers what the clerk has just received.
     fn answer(&mut self, fd: BorrowedFd<'_>, received: &Received) {
         if !self.clerk.figures.note(received) {

@@ -3,6 +3,7 @@
 
 use super::desk::Desk;
 use super::{Both, Clerk};
+use crate::counters;
 use crate::drive::helpers::Helpers;
 use crate::drive::loops::Team;
 use crate::drive::reactor::Stop;
@@ -43,8 +44,10 @@ pub fn run_with<S: Both, P: Poller>(
     let desk = Desk::new(clerk, helpers(options.workers)?);
     let url = endpoint.url.clone();
     let turns = Loop::new(Arc::new(endpoint.listener), Stop::Signals(signals), options.grace, desk, poller)?;
+    options.counters.workers(1);
+    options.counters.enter(0);
     announce(&url);
-    turns.serve(0, options.counters)
+    turns.serve(0)
 }
 
 /// Serves with a loop a worker, each over a poller of its own and with the sockets in turn: one for all, or one each.
@@ -60,15 +63,17 @@ pub fn run_shared<S: Both, P: Poller + 'static>(
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let sockets: Vec<Arc<OwnedFd>> = std::iter::once(listener).chain(siblings).map(Arc::new).collect();
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     for worker in 0..options.workers {
         let socket = Arc::clone(&sockets[worker % sockets.len()]);
         let stop = Stop::Bell(team.stop_bell());
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
+            options.counters.enter(worker);
             let turns = Loop::new(socket, stop, options.grace, Desk::new(clerk, None), poller()?)?;
             waiting.say();
-            turns.serve(worker, options.counters)
+            turns.serve(worker)
         })?;
     }
     team.await_ready()?;
@@ -106,7 +111,7 @@ impl<S: Both, P: Poller> Loop<S, P> {
         Ok(Self { socket, stop, grace, desk, poller })
     }
 
-    fn serve(mut self, worker: usize, counters: bool) -> io::Result<()> {
+    fn serve(mut self, worker: usize) -> io::Result<()> {
         let mut events = Vec::with_capacity(8);
         let (mut more, mut stop_at) = (false, None);
         loop {
@@ -125,13 +130,16 @@ impl<S: Both, P: Poller> Loop<S, P> {
                 }
             }
             // Told to stop, it still answers what is queued.
+            if ready {
+                counters::woken(true);
+            }
             if ready || stop_at.is_some() {
                 more = self.desk.turn(self.socket.as_fd())?;
             }
             self.desk.on_time(self.socket.as_fd());
             let over = |at: Instant| Instant::now() >= at || (!more && self.desk.is_empty());
             if stop_at.is_some_and(over) {
-                self.desk.figures().report(worker, counters);
+                self.desk.figures().report(worker);
                 return Ok(());
             }
         }

@@ -1,8 +1,11 @@
 //! Datagram drivers: one datagram in, at most one out, where it is decided once what becomes of those that are cut, cannot be answered
 //! or have to wait. Not here: which thread or process does it, which is what a model is.
 //!
-//! An answer is sent at once or not at all: a client that does not read (a Unix socket holds a sender back then, unix(7)) must hold up
-//! nobody else, so its answer is dropped and counted. A server on all addresses answers from the one that was asked.
+//! A client that does not read (a Unix socket holds a sender back then, unix(7)) must hold up nobody else, and one that was only busy for
+//! a moment must lose nothing: so the first is waited for, a hundredth of a second, and then not again for a second; its answers are
+//! dropped and counted. A server on all addresses answers from the one that was asked.
+//!
+//! In the counters of a worker a datagram stands as a connection of one exchange: come, and ended when it is answered.
 
 pub mod batch;
 pub mod connected;
@@ -11,12 +14,14 @@ pub mod forking;
 pub mod later;
 pub mod loops;
 pub mod oneshot;
+mod patience;
 pub mod pools;
 pub mod ring;
 pub mod tasks;
 pub mod threads;
 pub mod waits;
 
+use crate::counters::{self, Why};
 use service::datagram::{DatagramService, PIECES, Reply};
 use service::{Service, Work};
 use std::io::{self, IoSlice, Write as _};
@@ -57,13 +62,13 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Prints one JSON line on standard error where `wanted`. A closed one is not an error.
-    pub fn report(&self, worker: usize, wanted: bool) {
-        if wanted {
-            let Self { received, answered, truncated, unsendable, dropped } = self;
+    /// Says on standard error what was lost, where anything was. A closed one is not an error.
+    pub fn report(&self, worker: usize) {
+        let Self { received, answered, truncated, unsendable, dropped } = self;
+        if truncated + unsendable + dropped > 0 {
             let _ = writeln!(
                 io::stderr(),
-                "{{\"worker\":{worker},\"received\":{received},\"answered\":{answered},\"truncated\":{truncated},\"unsendable\":{unsendable},\"dropped\":{dropped}}}"
+                "server: worker {worker}: {received} datagrams received, {answered} answered; {dropped} dropped by the kernel for want of room, {truncated} cut and not answered, {unsendable} answers not sent"
             );
         }
     }
@@ -80,6 +85,8 @@ impl Figures {
     /// Notes what was received; true where it may be answered.
     pub fn note(&mut self, received: &Received) -> bool {
         self.received += 1;
+        counters::accepted();
+        counters::received(received.len);
         // A running total of the socket.
         self.dropped = self.dropped.max(u64::from(received.dropped));
         self.truncated += u64::from(received.truncated);
@@ -89,8 +96,14 @@ impl Figures {
     /// Notes what came of an answer.
     pub fn sent(&mut self, result: &io::Result<()>) {
         match result {
-            Ok(()) => self.answered += 1,
-            Err(_) => self.unsendable += 1,
+            Ok(()) => {
+                self.answered += 1;
+                counters::ended(Why::Service);
+            }
+            Err(_) => {
+                self.unsendable += 1;
+                counters::ended(Why::Unsent);
+            }
         }
     }
 }
@@ -104,7 +117,7 @@ pub fn work_here(work: Option<Work>) {
     }
 }
 
-/// Sends `reply` to `message` along `route`, now or not at all.
+/// Sends `reply` to `message` along `route`; waits a little for a peer that does not read (see `patience`).
 ///
 /// # Errors
 /// Why it could not be sent, which says nothing about the next one.
@@ -116,14 +129,19 @@ pub fn send(fd: BorrowedFd<'_>, reply: &Reply, message: &[u8], route: &Route) ->
     for (slice, piece) in slices.iter_mut().zip(pieces) {
         *slice = IoSlice::new(piece);
     }
+    let once = || datagram::send(fd, &slices[..used], route, Wait::No);
     loop {
-        match datagram::send(fd, &slices[..used], route, Wait::No) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            // A UDP socket tells of an earlier datagram's fate, once: this one was not sent yet.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused && route.peer.ip().is_some() => {
-                return datagram::send(fd, &slices[..used], route, Wait::No);
-            }
-            result => return result,
+        match once() {
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::WouldBlock => return patience::wait(&route.peer, once),
+                // A UDP socket tells of an earlier datagram's fate, once: this one was not sent yet. A Unix socket tells of this one's.
+                io::ErrorKind::ConnectionRefused if !route.peer.is_named() || route.peer.ip().is_some() => {
+                    return once();
+                }
+                _ => return Err(error),
+            },
+            Ok(()) => return Ok(()),
         }
     }
 }

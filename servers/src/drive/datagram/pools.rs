@@ -42,11 +42,13 @@ pub fn serial<S: Both>(service: S, endpoint: &Endpoint) -> io::Result<()> {
     let fd = endpoint.listener.as_fd();
     stop::install(Some(fd), endpoint.options.grace)?;
     endpoint.ready();
+    endpoint.options.counters.workers(1);
+    endpoint.options.counters.enter(0);
     let mut clerk = Clerk::new(service, endpoint.url.family);
     while let Some(received) = next(&mut clerk, fd, |clerk, fd| clerk.take(fd, Wait::Socket))? {
         clerk.answer(fd, &received);
     }
-    clerk.figures.report(0, endpoint.options.counters);
+    clerk.figures.report(0);
     Ok(())
 }
 
@@ -56,7 +58,6 @@ struct Receiving<S, F> {
     family: Family,
     sockets: Vec<OwnedFd>,
     lock: F,
-    counters: bool,
 }
 
 /// Serves with a pool of processes until SIGTERM or SIGINT, then drains. `lock` is called once in each worker and makes its recv: a
@@ -74,8 +75,7 @@ where
 {
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let sockets = std::iter::once(listener).chain(siblings).collect();
-    let pool =
-        Receiving { service: service.clone(), family: url.family, sockets, lock, counters: options.counters };
+    let pool = Receiving { service: service.clone(), family: url.family, sockets, lock };
     processes::run(service, &url, options, pool)
 }
 
@@ -96,12 +96,11 @@ where
         self.sockets.clear();
         let mut take = (self.lock)()?;
         let mut clerk = Clerk::new(self.service.clone(), self.family);
-        let counters = self.counters;
         Ok(move || {
             while let Some(received) = next(&mut clerk, own.as_fd(), &mut take)? {
                 clerk.answer(own.as_fd(), &received);
             }
-            clerk.figures.report(place, counters);
+            clerk.figures.report(place);
             Ok(None)
         })
     }
@@ -134,7 +133,7 @@ pub fn threads<S: Both>(
             while let Some(received) = next(&mut clerk, socket, |clerk, fd| take(clerk, fd))? {
                 clerk.answer(socket, &received);
             }
-            clerk.figures.report(place, options.counters);
+            clerk.figures.report(place);
             Ok(None)
         })?;
     }

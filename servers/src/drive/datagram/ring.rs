@@ -4,6 +4,7 @@
 
 use super::desk::Desk;
 use super::{Both, Clerk};
+use crate::counters;
 use crate::drive::loops::Team;
 use crate::drive::reactor::Stop;
 use crate::endpoint::{Endpoint, announce};
@@ -32,8 +33,10 @@ pub fn run<S: Both>(service: S, endpoint: Endpoint, eager: bool) -> io::Result<(
     let desk = Desk::new(Clerk::new(service, endpoint.url.family), None);
     let mut turns =
         Loop::new(endpoint.listener.try_clone()?, Stop::Signals(signals), options.grace, desk, eager)?;
+    options.counters.workers(1);
+    options.counters.enter(0);
     endpoint.ready();
-    turns.serve(0, options.counters)
+    turns.serve(0)
 }
 
 /// Serves with a ring a worker, each over a socket of its own.
@@ -44,15 +47,17 @@ pub fn run_shared<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     for (worker, socket) in std::iter::once(listener).chain(siblings).enumerate() {
         let stop = Stop::Bell(team.stop_bell());
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
+            options.counters.enter(worker);
             // In the thread that uses it (SINGLE_ISSUER).
             let mut turns = Loop::new(socket, stop, options.grace, Desk::new(clerk, None), true)?;
             waiting.say();
-            turns.serve(worker, options.counters)
+            turns.serve(worker)
         })?;
     }
     team.await_ready()?;
@@ -79,7 +84,7 @@ impl<S: Both> Loop<S> {
         Ok(Self { ring, socket, stop, grace, desk, eager, timer: None })
     }
 
-    fn serve(&mut self, worker: usize, counters: bool) -> io::Result<()> {
+    fn serve(&mut self, worker: usize) -> io::Result<()> {
         let mut stop_at: Option<Instant> = None;
         let mut more = false;
         loop {
@@ -96,6 +101,9 @@ impl<S: Both> Loop<S> {
                 }
             }
             // Told to stop, it still answers what is queued.
+            if ready {
+                counters::woken(true);
+            }
             if ready || stop_at.is_some() {
                 if self.eager && stop_at.is_none() {
                     self.watch()?;
@@ -107,7 +115,7 @@ impl<S: Both> Loop<S> {
             }
             self.desk.on_time(self.socket.as_fd());
             if stop_at.is_some_and(|at| Instant::now() >= at || (!more && self.desk.is_empty())) {
-                self.desk.figures().report(worker, counters);
+                self.desk.figures().report(worker);
                 return Ok(());
             }
         }

@@ -2,6 +2,7 @@
 //! `waits`).
 
 use super::{BUDGET, Both, Clerk, Figures, Taken, send};
+use crate::counters::{self, Why};
 use crate::drive::loops::Team;
 use crate::endpoint::{Endpoint, announce};
 use service::Work;
@@ -57,6 +58,7 @@ impl Leave {
     pub(super) fn sent(&self, result: &io::Result<()>) {
         let which = if result.is_ok() { &self.0.answered } else { &self.0.unsendable };
         which.fetch_add(1, Relaxed);
+        counters::ended(if result.is_ok() { Why::Service } else { Why::Unsent });
     }
 }
 
@@ -82,9 +84,11 @@ pub async fn serve_until_stopped<S: Both>(service: S, endpoint: Endpoint) -> io:
     };
     endpoint.ready();
     let options = endpoint.options;
+    options.counters.shared();
+    options.counters.enter_shared();
     let clerk = Clerk::new(service, endpoint.url.family);
     let figures = serve(clerk, endpoint.listener, stop, options.grace).await?;
-    figures.report(0, options.counters);
+    figures.report(0);
     Ok(())
 }
 
@@ -96,6 +100,7 @@ pub fn per_core<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
+    options.counters.workers(options.workers);
     let mut team = Team::new()?;
     for worker in 0..options.workers {
         // Each runtime has an epoll of its own, and wants a descriptor of its own.
@@ -103,6 +108,7 @@ pub fn per_core<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         let bell = team.stop_bell().as_fd().try_clone_to_owned()?;
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
+            options.counters.enter(worker);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
             let figures = runtime.block_on(async {
                 let bell = watch(bell)?;
@@ -112,7 +118,7 @@ pub fn per_core<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
                 };
                 serve(clerk, socket, stop, options.grace).await
             })?;
-            figures.report(worker, options.counters);
+            figures.report(worker);
             Ok(())
         })?;
     }

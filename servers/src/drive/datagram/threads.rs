@@ -2,6 +2,7 @@
 //! for themselves (see `pools`).
 
 use super::{Both, Clerk, Figures, Taken, send, work_here};
+use crate::counters::{self, Counters, Why};
 use crate::endpoint::Endpoint;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -22,6 +23,7 @@ pub struct Task<S> {
     route: Route,
     _place: Place,
     figures: Arc<Shared>,
+    counters: Counters,
 }
 
 /// What the answering threads have done together.
@@ -34,11 +36,13 @@ struct Shared {
 impl<S: Both> Task<S> {
     /// Does the work and answers.
     pub fn run(self) {
+        self.counters.enter_shared();
         let answer = self.service.answer(&self.message);
         work_here(answer.work);
         let sent = send(self.socket.as_fd(), &answer.reply, &self.message, &self.route);
         let which = if sent.is_ok() { &self.figures.answered } else { &self.figures.unsendable };
         which.fetch_add(1, Relaxed);
+        counters::ended(if sent.is_ok() { Why::Service } else { Why::Unsent });
     }
 }
 
@@ -97,6 +101,9 @@ pub fn receive<S: Both>(
 ) -> io::Result<()> {
     let (family, options) = (endpoint.url.family, endpoint.options);
     stop::install(Some(endpoint.listener.as_fd()), options.grace)?;
+    // The receiver and those that answer add to one line.
+    options.counters.shared();
+    options.counters.enter_shared();
     endpoint.ready();
     let socket = Arc::new(endpoint.listener);
     let (places, shared) = (Arc::new(Places::default()), Arc::new(Shared::default()));
@@ -112,6 +119,7 @@ pub fn receive<S: Both>(
                     route,
                     _place: places.take(),
                     figures: Arc::clone(&shared),
+                    counters: options.counters,
                 };
                 if !give(task) {
                     clerk.figures.unsendable += 1;
@@ -128,6 +136,6 @@ pub fn receive<S: Both>(
         ..Figures::default()
     };
     clerk.figures.add(&others);
-    clerk.figures.report(0, options.counters);
+    clerk.figures.report(0);
     Ok(())
 }

@@ -33,6 +33,8 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let options = endpoint.options;
     let mut clerk = Clerk::new(service, endpoint.url.family);
     let others = Arc::new(Others::default());
+    options.counters.shared();
+    options.counters.enter_shared();
     endpoint.ready();
     smol::future::block_on(async {
         let stop = async {
@@ -58,7 +60,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         sys::clock::pause(Duration::from_millis(1));
     }
     clerk.figures.add(&others.figures());
-    clerk.figures.report(0, options.counters);
+    clerk.figures.report(0);
     Ok(())
 }
 

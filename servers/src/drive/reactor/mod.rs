@@ -6,10 +6,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use super::counters::{Counters, Tally};
 use super::gate::Gate;
 use super::helpers::Helpers;
 use super::seats::Seat;
+use crate::counters;
 use crate::endpoint::Endpoint;
 use service::Service;
 use std::io;
@@ -69,8 +69,6 @@ pub struct Parts {
     pub stop: Stop,
     /// How long connections in flight may take then.
     pub grace: Duration,
-    /// What it counts.
-    pub tally: Tally,
     /// Who does handler work; none: the loop itself.
     pub helpers: Option<Helpers>,
     /// Where others see how many connections it has.
@@ -97,22 +95,20 @@ pub fn run_with<S: Service, P: Poller>(
 ) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
-    let counters = Counters::new(1);
     let options = endpoint.options;
     let announcement = endpoint.url.clone();
     let parts = Parts {
         listener: Some(Arc::new(endpoint.listener)),
         stop: Stop::Signals(signals),
         grace: options.grace,
-        tally: counters.tally(0),
         helpers: helpers(options.workers)?,
         seat: None,
     };
     let reactor = Reactor::new(service, poller, parts)?;
+    options.counters.workers(1);
+    options.counters.enter(0);
     crate::endpoint::announce(&announcement);
-    let served = reactor.serve();
-    counters.report(options.counters);
-    served
+    reactor.serve()
 }
 
 /// One loop.
@@ -123,7 +119,8 @@ pub struct Reactor<S: Service, P> {
     grace: Duration,
     /// Draining: when to give up on what is left.
     stop_at: Option<Instant>,
-    tally: Tally,
+    /// The listener was said to be ready, and there was no connection.
+    vain: bool,
 }
 
 impl<S: Service, P: Poller> Reactor<S, P> {
@@ -138,7 +135,7 @@ impl<S: Service, P: Poller> Reactor<S, P> {
             poller.add(helpers.bell(), WORK_DONE, Interest::READ)?;
         }
         let table = Table::new(service, poller, parts.helpers, parts.seat);
-        Ok(Self { table, gate, stop: parts.stop, grace: parts.grace, stop_at: None, tally: parts.tally })
+        Ok(Self { table, gate, stop: parts.stop, grace: parts.grace, stop_at: None, vain: false })
     }
 
     /// Serves until it is told to stop and has drained.
@@ -151,10 +148,11 @@ impl<S: Service, P: Poller> Reactor<S, P> {
         loop {
             let timeout = self.timeout();
             self.table.poller.wait(&mut events, timeout)?;
-            self.tally.woken();
+            self.vain = false;
             for &event in &events {
                 self.on_event(event, &mut scratch)?;
             }
+            counters::woken(!self.vain || events.len() > 1);
             self.table.go_on(&mut scratch);
             let now = Instant::now();
             self.table.on_time(now);
@@ -178,7 +176,7 @@ impl<S: Service, P: Poller> Reactor<S, P> {
             WORK_DONE => return self.table.on_work_done(),
             ARRIVAL => {
                 if let Some(fd) = self.table.poller.take_arrival() {
-                    self.tally.accepted();
+                    counters::accepted();
                     self.table.open(fd, true);
                 }
             }
@@ -197,12 +195,10 @@ impl<S: Service, P: Poller> Reactor<S, P> {
         for accepted in 0..ACCEPT_BATCH {
             let Some(gate) = &mut self.gate else { return Ok(()) };
             let Some(fd) = gate.next(&mut self.table.poller)? else {
-                if accepted == 0 && gate.resume_at().is_none() {
-                    self.tally.spurious();
-                }
+                self.vain = accepted == 0 && gate.resume_at().is_none();
                 return Ok(());
             };
-            self.tally.accepted();
+            counters::accepted();
             self.table.open(fd, false);
         }
         Ok(())
@@ -213,7 +209,7 @@ impl<S: Service, P: Poller> Reactor<S, P> {
         self.stop_at = Some(Instant::now() + self.grace);
         if let Some(mut gate) = self.gate.take() {
             while let Some(fd) = gate.next(&mut self.table.poller)? {
-                self.tally.accepted();
+                counters::accepted();
                 self.table.open(fd, false);
             }
             gate.close(&mut self.table.poller)?;

@@ -1,6 +1,7 @@
 //! The connections of one loop, and the poller that watches them. Not here: the loop, and accepting.
 
 use super::socket::{EdgeSocket, Ready, Socket};
+use crate::counters::{self, Why};
 use crate::drive::conn::{Conn, Next};
 use crate::drive::helpers::Helpers;
 use crate::drive::seats::Seat;
@@ -88,6 +89,7 @@ impl<S: Service, P: Poller> Table<S, P> {
     fn try_open(&mut self, fd: OwnedFd, watched: bool) -> bool {
         if self.poller.limit().is_some_and(|limit| fd.as_raw_fd() >= limit) {
             // The mechanism cannot hold it: the client sees a close, the others see nothing.
+            counters::ended(Why::Refused);
             return false;
         }
         let protocol = self.service.open();
@@ -110,7 +112,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         let added =
             if watched { self.poller.modify(fd, key, interest) } else { self.poller.add(fd, key, interest) };
         if added.is_err() {
-            self.slots.remove(index);
+            self.slots.remove(index).conn.fate.is(Why::Refused);
             return false;
         }
         self.apply(index, next);
@@ -229,6 +231,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         if interest != slot.interest {
             slot.interest = interest;
             if self.poller.modify(slot.fd.as_fd(), key, interest).is_err() {
+                slot.conn.fate.is(Why::Failed);
                 return self.close(index);
             }
         }
@@ -243,7 +246,8 @@ impl<S: Service, P: Poller> Table<S, P> {
     }
 
     fn close(&mut self, index: usize) {
-        let slot = self.slots.remove(index);
+        let mut slot = self.slots.remove(index);
+        slot.conn.fate.while_stopping(self.draining);
         // Only a descriptor that is not watched can fail here, and then there is nothing to undo.
         let _ = self.poller.remove(slot.fd.as_fd());
         self.leave();
