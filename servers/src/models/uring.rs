@@ -37,5 +37,5 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
 /// # Errors
 /// Those of io_uring(7) and of recvmsg(2) after which nothing more can be served.
 pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
-    datagram::ring::run(service, endpoint, false)
+    datagram::ring::run(service, endpoint, Receive::Once)
 }

@@ -36,6 +36,14 @@ pub fn is_over_for_now(number: i32) -> bool {
     matches!(Errno::from_raw(number), Errno::ENOBUFS | Errno::ECANCELED | Errno::EINTR | Errno::EAGAIN)
 }
 
+/// True for ends of a receive of datagrams that say nothing about the next: those of [`is_over_for_now`], and what became of an earlier
+/// answer (ECONNREFUSED, EHOSTUNREACH, ENETUNREACH).
+#[must_use]
+pub fn is_of_no_consequence(number: i32) -> bool {
+    is_over_for_now(number)
+        || matches!(Errno::from_raw(number), Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH)
+}
+
 /// True for errors after which the same call may simply be tried again: EAGAIN and EINTR.
 #[must_use]
 pub fn is_retry(error: &io::Error) -> bool {

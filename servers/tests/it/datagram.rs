@@ -282,6 +282,25 @@ each_datagram_model!(
 each_datagram_model!(unixgram: a_client_that_is_busy_for_a_moment_loses_no_answer);
 
 #[test]
+fn a_ring_with_few_buffers_answers_all_the_same() {
+    crate::where_it_runs("uring-multishot", |model| {
+        for family in [Family::Udp, Family::Unixgram] {
+            let server =
+                Server::with(Subject { model, family }, "echo", &["--buffers", "2"], &Begin::default());
+            for _ in 0..3 {
+                server.signal(SIGSTOP);
+                let clients: Vec<_> = (0..10).map(|_| Socket::to(&server)).collect();
+                clients.iter().enumerate().for_each(|(n, client)| client.send(&payload(n * 900)));
+                server.signal(SIGCONT);
+                for (n, client) in clients.iter().enumerate() {
+                    assert!(client.recv() == payload(n * 900), "{family} {n}");
+                }
+            }
+        }
+    });
+}
+
+#[test]
 fn the_suite_covers_the_models_that_serve_datagrams() {
     let serving = |family| {
         let of = |entry: &&servers::registry::Entry| (entry.model.supports)(family) == servers::Support::Yes;

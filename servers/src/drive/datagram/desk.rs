@@ -5,7 +5,7 @@ use super::later::{Later, Waiting};
 use super::{BUDGET, Clerk, Figures, Taken, send, work_here};
 use crate::drive::helpers::Helpers;
 use service::Work;
-use service::datagram::DatagramService;
+use service::datagram::{DatagramService, Reply};
 use slab::Slab;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -66,17 +66,26 @@ impl<S: DatagramService> Desk<S> {
 
     /// Answers what the clerk has just received.
     fn answer(&mut self, fd: BorrowedFd<'_>, received: &Received) {
-        if !self.clerk.figures.note(received) {
-            return;
+        // Lent for the while: what is considered is not the desk's to change.
+        let buffer = std::mem::take(&mut self.clerk.buffer);
+        let message = &buffer[..received.len];
+        if let Some(reply) = self.consider(message, received) {
+            self.clerk.figures.sent(&send(fd, &reply, message, &received.route));
         }
-        let message = &self.clerk.buffer[..received.len];
+        self.clerk.buffer = buffer;
+    }
+
+    /// What is to be sent now in answer to a datagram, whoever has received it: nothing where it may not be answered, or not yet, because
+    /// there is work to be done first. Spinning is done in the call, where there are no helpers.
+    pub fn consider(&mut self, message: &[u8], received: &Received) -> Option<Reply> {
+        if !self.clerk.figures.note(received) {
+            return None;
+        }
         let answer = self.clerk.service.answer(message);
-        let Some(work) = answer.work else {
-            return self.clerk.figures.sent(&send(fd, &answer.reply, message, &received.route));
-        };
+        let Some(work) = answer.work else { return Some(answer.reply) };
         if let (Work::Spin(_), None) = (work, &self.helpers) {
             work_here(Some(work));
-            return self.clerk.figures.sent(&send(fd, &answer.reply, message, &received.route));
+            return Some(answer.reply);
         }
         let waiting = Waiting { message: message.to_vec(), reply: answer.reply, route: received.route };
         let kept = match &self.helpers {
@@ -88,6 +97,12 @@ impl<S: DatagramService> Desk<S> {
             }
         };
         self.clerk.figures.unsendable += u64::from(!kept);
+        None
+    }
+
+    /// Notes what came of an answer that somebody else has sent.
+    pub fn sent(&mut self, result: &io::Result<()>) {
+        self.clerk.figures.sent(result);
     }
 
     /// Sends the answers whose time has come.

@@ -16,6 +16,7 @@ pub mod loops;
 pub mod oneshot;
 mod patience;
 pub mod pools;
+mod post;
 pub mod ring;
 pub mod tasks;
 pub mod threads;

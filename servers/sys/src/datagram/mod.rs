@@ -5,8 +5,8 @@
 //! the message header is made here; its control messages are read and written as plain bytes, without `unsafe` (see `control`).
 
 mod batch;
-mod control;
-mod message;
+pub(crate) mod control;
+pub(crate) mod message;
 mod peer;
 mod sockets;
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! Descriptors are borrowed at the call only: the caller keeps one open until the last completion of every operation on it.
 
 mod buffers;
+pub mod datagrams;
 mod operations;
 mod outgoing;
 mod probe;
@@ -12,6 +13,7 @@ mod tests;
 
 use buffers::Buffers;
 pub use buffers::Provided;
+use datagrams::{Envelope, Letter};
 use io_uring::{EnterFlags, IoUring, cqueue, squeue, types};
 pub use outgoing::{Chunk, Gather, Outgoing, PIECES};
 pub use probe::probe;
@@ -43,6 +45,8 @@ enum Hold {
     ReceiveProvided,
     Send(Outgoing),
     Time(Box<types::Timespec>),
+    Envelope(Box<Envelope>),
+    Letter(Box<Letter>),
 }
 
 struct Op {
@@ -62,6 +66,10 @@ pub enum Load {
     Received(Chunk),
     /// What was to be sent, whole: the caller knows from the result how far it came.
     Sent(Outgoing),
+    /// A datagram, if the result is a length; the envelope comes back in any case.
+    Datagram(Box<Envelope>),
+    /// The letter that was to be sent.
+    Posted(Box<Letter>),
 }
 
 /// The end of an operation, or one of several results of a multishot operation.
@@ -251,6 +259,12 @@ impl Ring {
                 Load::Received(Chunk::Own(bytes, len))
             }
             Hold::Send(what) => Load::Sent(what),
+            Hold::Envelope(envelope) => match self.result_of_many(false, entry) {
+                // Of a multishot operation: the datagram is in a provided buffer.
+                Load::Nothing => Load::Datagram(envelope),
+                last => last,
+            },
+            Hold::Letter(letter) => Load::Posted(letter),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Ring {
         self.push(&unwatched(opcode::Close::new(types::Fd(fd.into_raw_fd())).build()))
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         key: u64,
         hold: Hold,

@@ -163,13 +163,19 @@ impl Gather {
 
     /// The message header of what is left; good until the next change.
     pub(super) fn message(&mut self) -> *const libc::msghdr {
+        let (slices, count) = self.slices();
+        self.header.msg_iov = slices;
+        self.header.msg_iovlen = count as _;
+        &raw const self.header
+    }
+
+    /// The slices of what is left, and how many; good until the next change.
+    pub(super) fn slices(&mut self) -> (*mut libc::iovec, usize) {
         let count = self.end - self.first;
         for i in 0..count {
             let bytes = self.bytes(&self.pieces[self.first + i]);
             self.slices[i] = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
         }
-        self.header.msg_iov = self.slices.as_mut_ptr();
-        self.header.msg_iovlen = count as _;
-        &raw const self.header
+        (self.slices.as_mut_ptr(), count)
     }
 }

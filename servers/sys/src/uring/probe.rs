@@ -20,6 +20,7 @@ pub fn probe() -> Result<(), String> {
         ("recv", opcode::Recv::CODE),
         ("send", opcode::Send::CODE),
         ("sendmsg", opcode::SendMsg::CODE),
+        ("recvmsg", opcode::RecvMsg::CODE),
         ("timeout", opcode::Timeout::CODE),
         ("poll", opcode::PollAdd::CODE),
         ("cancel", opcode::AsyncCancel::CODE),

@@ -258,3 +258,94 @@ fn a_ring_dropped_with_operations_under_way_gives_no_memory_back_too_early() {
     let _ = client.write_all(&[9; 4096]);
     assert!(others.iter().flatten().all(|byte| *byte == 7));
 }
+
+/// A server's and a client's socket, of either datagram family.
+fn datagrams() -> [(crate::datagram::Bound, OwnedFd); 2] {
+    let name = format!("unixgram:@uring-{}-{:?}", std::process::id(), std::thread::current().id());
+    [name, "udp://127.0.0.1:0".to_owned()].map(|url| {
+        let server = crate::datagram::bind(&url.parse().unwrap()).unwrap();
+        let how = crate::datagram::Client::default();
+        let (client, _) = how.open(&server.url.address, server.url.family).unwrap();
+        (server, client)
+    })
+}
+
+fn exchange_by_ring(ring: &mut Ring, client: &OwnedFd, server: &crate::datagram::Bound, multi: bool) {
+    use crate::datagram::{Route, Wait, recv, send};
+    let (fd, family) = (server.fd.as_fd(), server.url.family);
+    let mut envelope = Some(Envelope::new(1024));
+    if multi {
+        ring.recv_datagrams(fd, family, 1).unwrap();
+    }
+    for size in [0, 1, 500] {
+        let message = vec![size as u8; size];
+        if let Some(envelope) = envelope.take().filter(|_| !multi) {
+            ring.recv_datagram(fd, family, envelope, 1).unwrap();
+        }
+        send(client.as_fd(), &[io::IoSlice::new(&message)], &Route::CONNECTED, Wait::Socket).unwrap();
+        let done = next(ring);
+        assert_eq!(done.key, 1);
+        if multi && !done.more {
+            // An empty datagram ends it: to the kernel it looks like the end of a stream.
+            assert_eq!(size, 0);
+            ring.recv_datagrams(fd, family, 1).unwrap();
+        }
+        let (chunk, range, to) = match done.load {
+            Load::Datagram(mut back) => {
+                let got = back.received(done.result.unwrap());
+                let bytes = std::mem::replace(&mut back.bytes, vec![0; 1024]);
+                envelope = Some(back);
+                (Chunk::Own(bytes, got.len), 0..got.len, got)
+            }
+            Load::Received(chunk) => {
+                let (got, range) = datagrams::open(&chunk, family).unwrap();
+                (chunk, range, got)
+            }
+            other => panic!("{other:?}"),
+        };
+        assert!(chunk[range.clone()] == message && !to.truncated && to.route.peer.is_named());
+        let letter = Letter::new(Outgoing::Chunk(chunk, range), to.route);
+        ring.send_datagram(fd, letter, 2).unwrap();
+        let done = next(ring);
+        assert_eq!((done.key, done.result), (2, Ok(size as u32)));
+        assert!(matches!(done.load, Load::Posted(_)));
+        let mut answer = [0; 1024];
+        let got = recv(client.as_fd(), family, &mut answer, Wait::Socket).unwrap();
+        assert_eq!(answer[..got.len], message);
+    }
+}
+
+#[test]
+fn datagrams_come_and_go_by_the_ring_with_their_addresses() {
+    for (server, client) in &datagrams() {
+        let Some(mut ring) = ring(0) else { return };
+        exchange_by_ring(&mut ring, client, server, false);
+        // In a ring of its own: the other's buffers are too small for the head of a datagram.
+        let mut ring = Ring::new(8).unwrap();
+        ring.provide(2, 1024 + datagrams::HEAD as u32).unwrap();
+        exchange_by_ring(&mut ring, client, server, true);
+    }
+}
+
+#[test]
+fn a_datagram_that_is_too_long_for_its_buffer_is_said_to_be_cut() {
+    use crate::datagram::{Route, Wait, send};
+    for (server, client) in &datagrams() {
+        let (fd, family) = (server.fd.as_fd(), server.url.family);
+        let Some(mut ring) = ring(0) else { return };
+        ring.provide(2, 100 + datagrams::HEAD as u32).unwrap();
+        for _ in 0..2 {
+            send(client.as_fd(), &[io::IoSlice::new(&[7; 900])], &Route::CONNECTED, Wait::Socket).unwrap();
+        }
+        ring.recv_datagram(fd, family, Envelope::new(100), 1).unwrap();
+        let done = next(&mut ring);
+        let Load::Datagram(envelope) = &done.load else { panic!("{done:?}") };
+        let got = envelope.received(done.result.unwrap());
+        assert_eq!((got.len, got.truncated), (100, true));
+        ring.recv_datagrams(fd, family, 2).unwrap();
+        let chunk = received(next(&mut ring).load);
+        let (got, range) = datagrams::open(&chunk, family).unwrap();
+        assert!(got.truncated && range.len() >= 100, "{got:?}");
+        assert_eq!(datagrams::open(&chunk[..10], family), None);
+    }
+}
