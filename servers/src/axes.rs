@@ -94,17 +94,6 @@ pub fn streams(family: Family) -> Support {
     }
 }
 
-/// The families of a model whose runtime brings no datagram together with the address that was asked.
-#[must_use]
-pub fn streams_of_runtime(family: Family) -> Support {
-    match family {
-        Family::Udp | Family::Unixgram => {
-            Support::No("its runtime takes owned buffers per call; datagrams over it are not written")
-        }
-        other => streams(other),
-    }
-}
-
 /// The families of a model for datagrams.
 #[must_use]
 pub fn datagrams(family: Family) -> Support {

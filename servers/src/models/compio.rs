@@ -3,8 +3,9 @@
 //! Only compio's io_uring driver is compiled in: where the kernel refuses it the model says so and does not run, and never becomes a
 //! model over epoll. Connections come by hand-off from one acceptor, in turn, as in `async_per_core` and for its reasons.
 
-use crate::axes::{Axes, Capacity, streams_of_runtime};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::acceptor;
+use crate::drive::datagram::{self, Both};
 use crate::drive::lanes::{Handed, Lane, Lanes};
 use crate::drive::owned::converse;
 use crate::drive::roster::Roster;
@@ -32,7 +33,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams_of_runtime,
+    supports: everything,
 };
 
 /// `Ok`, or the reason why it cannot run here, found out by sending and receiving a byte.
@@ -98,4 +99,12 @@ async fn work<S: Service>(service: &S, family: Family, mut lane: Lane) {
     }
     // No more come; those that are open are served until the process ends.
     std::future::pending().await
+}
+
+/// Serves datagrams until it is told to stop.
+///
+/// # Errors
+/// Those of io_uring(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::polled::serve(service, endpoint)
 }

@@ -1,7 +1,8 @@
 //! `epoll-reactors`: an acceptor that hands connections to event loops. Not here: the loops (see `drive::reactor`), the choice
 //! among them (see `drive::seats`) and the way there (see `sys::inbox`).
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
+use crate::drive::datagram::{self, Both};
 use crate::drive::gate::Gate;
 use crate::drive::loops::Team;
 use crate::drive::reactor::{Parts, Reactor, Stop};
@@ -31,7 +32,7 @@ pub static MODEL: Model = Model {
         work: "spin inline, sleep by a timer",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
 
 const LISTENER: u64 = 0;
@@ -86,6 +87,14 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     announce(&url);
     let accepted = acceptor.run(&signals, &team);
     accepted.and(team.end())
+}
+
+/// Serves datagrams until it is told to stop: by the peer's hash, whatever the policy for connections.
+///
+/// # Errors
+/// Those of epoll(7) and of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    datagram::reactors::serve(service, endpoint)
 }
 
 /// The main thread: it accepts, and has the signals.

@@ -46,6 +46,7 @@ macro_rules! each_datagram_model {
         $crate::each_datagram_model!(@model epoll, "epoll", $family, $body);
         $crate::each_datagram_model!(@model epoll_edge, "epoll-et", $family, $body);
         $crate::each_datagram_model!(@model epoll_oneshot, "epoll-oneshot", $family, $body);
+        $crate::each_datagram_model!(@model epoll_reactors, "epoll-reactors", $family, $body);
         $crate::each_datagram_model!(@model epoll_shared, "epoll-shared", $family, $body);
         $crate::each_datagram_model!(@model epoll_exclusive, "epoll-exclusive", $family, $body);
         $crate::each_datagram_model!(@model epoll_offload, "epoll-offload", $family, $body);
@@ -55,6 +56,7 @@ macro_rules! each_datagram_model {
         $crate::each_datagram_model!(@model smol, "smol", $family, $body);
         $crate::each_datagram_model!(@model uring, "uring", $family, $body);
         $crate::each_datagram_model!(@model uring_multishot, "uring-multishot", $family, $body);
+        $crate::each_datagram_model!(@model compio, "compio", $family, $body);
         $crate::each_datagram_model!(@model dgram_batched, "dgram-batched", $family, $body);
     };
     (@udp_only $body:path) => {
@@ -324,6 +326,7 @@ fn the_suite_covers_the_models_that_serve_datagrams() {
         "epoll",
         "epoll-et",
         "epoll-oneshot",
+        "epoll-reactors",
         "epoll-shared",
         "epoll-exclusive",
         "epoll-offload",
@@ -333,6 +336,7 @@ fn the_suite_covers_the_models_that_serve_datagrams() {
         "smol",
         "uring",
         "uring-multishot",
+        "compio",
         "dgram-batched",
     ];
     let udp_only =

@@ -1,7 +1,7 @@
 //! Datagrams by the batch: as many as are there with one recvmmsg(2), as many answers with one sendmmsg(2); or, with UDP's segmentation
 //! offload, the datagrams of one peer as one. Not here: one at a time (see the module above).
 
-use super::{BUDGET, Both, Figures, room, send, work_here};
+use super::{BUDGET, Both, Figures, send, work_here};
 use crate::counters::{self, Why};
 use crate::endpoint::Endpoint;
 use service::datagram::{PIECES, Reply};
@@ -23,10 +23,9 @@ pub fn batched<S: Both>(service: &S, endpoint: &Endpoint) -> io::Result<()> {
     endpoint.options.counters.workers(1);
     endpoint.options.counters.enter(0);
     endpoint.ready();
-    let count = if family == Family::Udp { BATCH } else { BATCH / 2 };
-    let (mut inbound, mut outbound) = (Inbound::new(count, room(family)), Outbound::new(count));
+    let (mut inbound, mut outbound) = (Inbound::new(BATCH, ROOM), Outbound::new(BATCH));
     let mut figures = Figures::default();
-    let mut replies: Vec<Reply> = Vec::with_capacity(count);
+    let mut replies: Vec<Reply> = Vec::with_capacity(BATCH);
     loop {
         match inbound.recv(fd, family, Wait::Socket) {
             Ok(_) => {}

@@ -15,8 +15,10 @@ pub mod later;
 pub mod loops;
 pub mod oneshot;
 mod patience;
+pub mod polled;
 pub mod pools;
 mod post;
+pub mod reactors;
 pub mod ring;
 pub mod tasks;
 pub mod threads;
@@ -35,17 +37,8 @@ pub trait Both: Service + DatagramService {}
 
 impl<S: Service + DatagramService> Both for S {}
 
-/// Room for a Unix datagram in bytes: more than the default SO_SNDBUF (212,992) lets a sender send.
-const UNIX_ROOM: usize = 256 * 1024;
-
 /// Datagrams that a loop takes on one event before it looks at anything else.
 pub const BUDGET: usize = 64;
-
-/// Room for one datagram of the family.
-#[must_use]
-pub fn room(family: Family) -> usize {
-    if family == Family::Udp { ROOM } else { UNIX_ROOM }
-}
 
 /// What one worker has done; each has its own, and says it at its end where that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -192,7 +185,7 @@ impl<S: DatagramService> Clerk<S> {
     /// One with a buffer of its own.
     #[must_use]
     pub fn new(service: S, family: Family) -> Self {
-        Self { service, family, buffer: vec![0; room(family)], figures: Figures::default() }
+        Self { service, family, buffer: vec![0; ROOM], figures: Figures::default() }
     }
 
     /// Receives one datagram.
@@ -228,8 +221,12 @@ impl<S: DatagramService> Clerk<S> {
         Some(tasks::Owed { work, message: message.to_vec(), answer, route: received.route })
     }
 
-    /// What was just received, where it may be answered by somebody else: a copy of it, and the way back.
-    pub fn hand_over(&mut self, received: &Received) -> Option<(Vec<u8>, Route)> {
-        self.figures.note(received).then(|| (self.buffer[..received.len].to_vec(), received.route))
+    /// What was just received, where it may be answered by somebody else: a copy of it in `copy`, whose content goes.
+    pub fn hand_over(&mut self, received: &Received, mut copy: Vec<u8>) -> Option<Vec<u8>> {
+        self.figures.note(received).then(|| {
+            copy.clear();
+            copy.extend_from_slice(&self.buffer[..received.len]);
+            copy
+        })
     }
 }

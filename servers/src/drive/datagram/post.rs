@@ -7,7 +7,7 @@ use service::pattern;
 use std::io;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
-use sys::datagram::Route;
+use sys::datagram::{ROOM, Route};
 use sys::uring::datagrams::Letter;
 use sys::uring::{Chunk, Completion, Gather, Load, Outgoing, Ring};
 
@@ -15,10 +15,9 @@ use sys::uring::{Chunk, Completion, Gather, Load, Outgoing, Ring};
 const SPARES: usize = 256;
 
 /// What is on its way, and what can be used again.
+#[derive(Default)]
 pub(super) struct Post {
     under_way: usize,
-    /// Bytes of a receive buffer.
-    room: usize,
     buffers: Vec<Vec<u8>>,
     #[expect(clippy::vec_box, reason = "the kernel reads a letter where it is")]
     letters: Vec<Box<Letter>>,
@@ -37,15 +36,9 @@ fn keep<T>(spares: &mut Vec<T>, spare: T) {
 }
 
 impl Post {
-    /// With buffers of `room` bytes.
-    #[must_use]
-    pub(super) fn new(room: usize) -> Self {
-        Self { under_way: 0, room, buffers: Vec::new(), letters: Vec::new(), gathers: Vec::new() }
-    }
-
     /// A buffer to receive into.
     pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.buffers.pop().unwrap_or_else(|| vec![0; self.room])
+        self.buffers.pop().unwrap_or_else(|| vec![0; ROOM])
     }
 
     /// True where nothing is under way.

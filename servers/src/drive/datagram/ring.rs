@@ -3,7 +3,7 @@
 
 use super::desk::Desk;
 use super::post::Post;
-use super::{Both, Clerk, room};
+use super::{Both, Clerk};
 use crate::counters;
 use crate::drive::completion::Receive;
 use crate::drive::loops::Team;
@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::{Duration, Instant};
 use sys::Family;
-use sys::datagram::Received;
+use sys::datagram::{ROOM, Received};
 use sys::signal::Signals;
 use sys::uring::datagrams::{Envelope, HEAD, open};
 use sys::uring::{Chunk, Completion, Load, OpId, Ring};
@@ -102,7 +102,7 @@ impl<S: Both> Loop<S> {
         let count = match receive {
             Receive::Once => DEPTH,
             Receive::Multi => {
-                ring.provide(options.buffers, (HEAD + room(family)) as u32)?;
+                ring.provide(options.buffers, (HEAD + ROOM) as u32)?;
                 1
             }
         };
@@ -113,7 +113,7 @@ impl<S: Both> Loop<S> {
             receive,
             receiving: vec![None; count],
             starved: false,
-            post: Post::new(room(family)),
+            post: Post::default(),
             stop,
             grace: options.grace,
             stop_at: None,
@@ -121,7 +121,7 @@ impl<S: Both> Loop<S> {
             timer: None,
         };
         for key in 0..count {
-            let envelope = (receive == Receive::Once).then(|| Envelope::new(room(family)));
+            let envelope = (receive == Receive::Once).then(|| Envelope::new(ROOM));
             turns.start(key, envelope)?;
         }
         Ok(turns)

@@ -9,7 +9,7 @@ use service::Work;
 use service::datagram::Answer;
 use std::future::Future;
 use std::io;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -136,19 +136,23 @@ async fn serve<S: Both>(
     let socket = Arc::new(watch(socket)?);
     let others = Arc::new(Others::default());
     let mut stop = std::pin::pin!(stop);
+    let turn = |clerk: &mut Clerk<S>| {
+        let start = |owed, leave| drop(tokio::spawn(pay(owed, Arc::clone(&socket), leave)));
+        turn(clerk, socket.as_fd(), &others, start)
+    };
     loop {
         let mut ready = tokio::select! {
             ready = socket.readable() => ready?,
             () = &mut stop => break,
         };
-        if turn(&mut clerk, &socket, &others)? {
+        if turn(&mut clerk)? {
             tokio::task::yield_now().await;
         } else {
             ready.clear_ready();
         }
     }
     // What was queued before the order to stop is still answered.
-    while turn(&mut clerk, &socket, &others)? {}
+    while turn(&mut clerk)? {}
     let end = Instant::now() + grace;
     while !others.none_left() && Instant::now() < end {
         sleep(Duration::from_millis(1)).await;
@@ -163,20 +167,21 @@ fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(fd)
 }
 
-/// Takes and answers what is there; true where more may be there.
-fn turn<S: Both>(
+/// Takes and answers what is there; true where more may be there. An answer with handler work is `start`ed as a task.
+pub(super) fn turn<S: Both>(
     clerk: &mut Clerk<S>,
-    socket: &Arc<AsyncFd<OwnedFd>>,
+    fd: BorrowedFd<'_>,
     others: &Arc<Others>,
+    start: impl Fn(Owed, Leave),
 ) -> io::Result<bool> {
     for _ in 0..BUDGET {
-        match clerk.take(socket.as_fd(), Wait::No)? {
+        match clerk.take(fd, Wait::No)? {
             Taken::Empty => return Ok(false),
             Taken::Interrupted => {}
             Taken::Datagram(received) => {
-                let Some(owed) = clerk.answer_or_owe(socket.as_fd(), &received) else { continue };
+                let Some(owed) = clerk.answer_or_owe(fd, &received) else { continue };
                 match others.enter() {
-                    Some(leave) => drop(tokio::spawn(pay(owed, Arc::clone(socket), leave))),
+                    Some(leave) => start(owed, leave),
                     None => clerk.figures.unsendable += 1,
                 }
             }

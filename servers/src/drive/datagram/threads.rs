@@ -4,6 +4,7 @@
 use super::{Both, Clerk, Figures, Taken, send, work_here};
 use crate::counters::{self, Counters, Why};
 use crate::endpoint::Endpoint;
+use crossbeam_channel::{Sender, bounded};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -14,6 +15,9 @@ use sys::stop;
 
 /// Datagrams that may be in other threads' hands at a time; the next waits in the socket, whose own queue is bounded too.
 const MOST: usize = 1_024;
+
+/// Buffers kept for use again.
+const SPARES: usize = 64;
 
 /// A datagram on its way to the thread that answers it.
 pub struct Task<S> {
@@ -27,10 +31,11 @@ pub struct Task<S> {
 }
 
 /// What the answering threads have done together.
-#[derive(Default)]
 struct Shared {
     answered: AtomicU64,
     unsendable: AtomicU64,
+    /// Buffers that can be used again.
+    free: Sender<Vec<u8>>,
 }
 
 impl<S: Both> Task<S> {
@@ -43,6 +48,8 @@ impl<S: Both> Task<S> {
         let which = if sent.is_ok() { &self.figures.answered } else { &self.figures.unsendable };
         which.fetch_add(1, Relaxed);
         counters::ended(if sent.is_ok() { Why::Service } else { Why::Unsent });
+        // No room: more were under way than are kept, and this one goes.
+        let _ = self.figures.free.try_send(self.message);
     }
 }
 
@@ -106,17 +113,20 @@ pub fn receive<S: Both>(
     options.counters.enter_shared();
     endpoint.ready();
     let socket = Arc::new(endpoint.listener);
-    let (places, shared) = (Arc::new(Places::default()), Arc::new(Shared::default()));
+    let (free, spares) = bounded(SPARES);
+    let places = Arc::new(Places::default());
+    let shared = Arc::new(Shared { answered: AtomicU64::new(0), unsendable: AtomicU64::new(0), free });
     let mut clerk = Clerk::new(service.clone(), family);
     loop {
         match clerk.take(socket.as_fd(), Wait::Socket)? {
             Taken::Datagram(received) => {
-                let Some((message, route)) = clerk.hand_over(&received) else { continue };
+                let spare = spares.try_recv().unwrap_or_default();
+                let Some(message) = clerk.hand_over(&received, spare) else { continue };
                 let task = Task {
                     service: service.clone(),
                     socket: Arc::clone(&socket),
                     message,
-                    route,
+                    route: received.route,
                     _place: places.take(),
                     figures: Arc::clone(&shared),
                     counters: options.counters,

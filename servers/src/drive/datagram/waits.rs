@@ -1,8 +1,8 @@
 //! Datagrams on smol: one task receives, and answers what needs no work; each answer with handler work is a task of the executor. Not
 //! here: tokio (see `tasks`).
 
-use super::tasks::{Leave, Others, Owed};
-use super::{BUDGET, Both, Clerk, Taken, send};
+use super::tasks::{Leave, Others, Owed, turn};
+use super::{Both, Clerk, send};
 use crate::endpoint::Endpoint;
 use service::Work;
 use smol::future::or;
@@ -11,7 +11,6 @@ use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use sys::datagram::Wait;
 use sys::signal::{Received, Signals};
 
 /// Serves until it is told to stop, then drains.
@@ -35,6 +34,10 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let others = Arc::new(Others::default());
     options.counters.shared();
     options.counters.enter_shared();
+    let turn = |clerk: &mut Clerk<S>| {
+        let start = |owed, leave| executor.spawn(pay(owed, Arc::clone(&socket), leave)).detach();
+        turn(clerk, socket.as_fd(), &others, start)
+    };
     endpoint.ready();
     smol::future::block_on(async {
         let stop = async {
@@ -46,7 +49,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         let serving = async {
             loop {
                 socket.readable().await?;
-                while turn(&mut clerk, &socket, &others, &executor)? {
+                while turn(&mut clerk)? {
                     smol::future::yield_now().await;
                 }
             }
@@ -54,7 +57,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         or(stop, serving).await
     })?;
     // What was queued before the order to stop is still answered.
-    while turn(&mut clerk, &socket, &others, &executor)? {}
+    while turn(&mut clerk)? {}
     let end = Instant::now() + options.grace;
     while !others.none_left() && Instant::now() < end {
         sys::clock::pause(Duration::from_millis(1));
@@ -62,29 +65,6 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     clerk.figures.add(&others.figures());
     clerk.figures.report(0);
     Ok(())
-}
-
-/// Takes and answers what is there; true where more may be there.
-fn turn<S: Both>(
-    clerk: &mut Clerk<S>,
-    socket: &Arc<Async<OwnedFd>>,
-    others: &Arc<Others>,
-    executor: &Executor<'static>,
-) -> io::Result<bool> {
-    for _ in 0..BUDGET {
-        match clerk.take(socket.as_fd(), Wait::No)? {
-            Taken::Empty => return Ok(false),
-            Taken::Interrupted => {}
-            Taken::Datagram(received) => {
-                let Some(owed) = clerk.answer_or_owe(socket.as_fd(), &received) else { continue };
-                match others.enter() {
-                    Some(leave) => executor.spawn(pay(owed, Arc::clone(socket), leave)).detach(),
-                    None => clerk.figures.unsendable += 1,
-                }
-            }
-        }
-    }
-    Ok(true)
 }
 
 async fn pay(owed: Owed, socket: Arc<Async<OwnedFd>>, leave: Leave) {

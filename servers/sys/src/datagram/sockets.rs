@@ -10,6 +10,11 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+/// What a Unix server may have sent and its clients not read, in bytes. All of its clients share it, and the kernel counts an answer until
+/// it is read (unix(7)): with the default, three long answers to a client that does not read would leave none for the others. A
+/// client's queue holds eleven.
+const UNIX_SEND_BUFFER: usize = 4 << 20;
+
 /// A socket that receives at an address of its own.
 #[derive(Debug)]
 pub struct Bound {
@@ -34,6 +39,8 @@ pub fn bind(url: &Url) -> io::Result<Bound> {
         (Address::Path(path), Family::Unixgram) => {
             let (fd, claim) = path::bind(path, &|address| {
                 let fd = unixgram()?;
+                // As much as may be had; see there.
+                let _ = set_send_buffer(fd.as_fd(), UNIX_SEND_BUFFER);
                 rustix::net::bind(&fd, address)?;
                 Ok(fd)
             })?;
