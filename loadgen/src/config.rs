@@ -1,12 +1,14 @@
 //! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
 
-use crate::abort::Plan;
+use crate::abort::{Phase, Plan, Rule};
 use crate::schedule::Arrivals;
 use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
-use service::client::Ask;
+use service::client::{AnyClient, Ask};
+use service::raw::{Dialogue, RawClient};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::{Family, Url};
 
@@ -25,6 +27,8 @@ pub struct Config {
     pub pacing: Pacing,
     /// What is asked; its seed also decides arrivals and aborts.
     pub ask: Ask,
+    /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
+    pub raw: Option<Arc<Dialogue>>,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
     /// The same traffic before the window, thrown away.
@@ -80,6 +84,7 @@ impl Config {
             stop: Stop::After(Duration::from_secs(10)),
             pacing: Pacing::Closed,
             ask,
+            raw: None,
             requests_per_connection: None,
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
@@ -132,6 +137,9 @@ impl Config {
 
     fn check_service(&self) -> Option<String> {
         let Ask { kind, size, .. } = self.ask;
+        if let Some(dialogue) = &self.raw {
+            return self.check_dialogue(dialogue);
+        }
         match kind {
             Kind::Echo | Kind::Sized if size == 0 => {
                 Some(format!("`--size 0` makes no {kind} request: give at least 1 byte"))
@@ -152,6 +160,33 @@ impl Config {
         }
     }
 
+    fn check_dialogue(&self, dialogue: &Dialogue) -> Option<String> {
+        let early = |rule: &Rule| !matches!(rule.phase, Phase::Connect | Phase::Idle);
+        if dialogue.turns.is_empty() {
+            Some("the raw service wants `--send` and `--expect`".to_owned())
+        } else if dialogue.banner.is_some() && self.aborts.rules().iter().any(early) {
+            Some("with `--banner`, aborts are possible in the phases connect and idle only".to_owned())
+        } else if self.url.http {
+            Some("an http:// target cannot serve raw: write tcp://".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// The service of our own that is spoken; `None` for `raw`.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.raw.is_none().then_some(self.ask.kind)
+    }
+
+    /// The client of connection number `connection`, which asks as `ask` says.
+    pub(crate) fn client(&self, ask: &Ask, connection: u64) -> AnyClient {
+        match &self.raw {
+            Some(dialogue) => AnyClient::Raw(RawClient::new(Arc::clone(dialogue), connection)),
+            None => AnyClient::new(ask, connection),
+        }
+    }
+
     /// True for a Unix socket, which has neither RST nor acknowledgements, and says so at once when its queue is full.
     #[must_use]
     pub fn is_unix(&self) -> bool {
@@ -161,7 +196,11 @@ impl Config {
     /// True where a connection outlives a request, so that it can be made before the first one.
     #[must_use]
     pub fn persistent(&self) -> bool {
-        self.ask.kind != Kind::Greeting && self.requests_per_connection.is_none_or(|n| n.get() > 1)
+        let ends = match &self.raw {
+            Some(dialogue) => dialogue.ends_connection(),
+            None => self.ask.kind == Kind::Greeting,
+        };
+        !ends && self.requests_per_connection.is_none_or(|n| n.get() > 1)
     }
 
     /// What was asked for, as the record keeps it.
@@ -172,7 +211,7 @@ impl Config {
             Pacing::Open { rate_per_s, arrivals } => (Some(rate_per_s), arrivals.name().to_owned()),
         };
         LoadConfig {
-            service: self.ask.kind.name().to_owned(),
+            service: self.kind().map_or("raw", Kind::name).to_owned(),
             connections: u64::from(self.connections),
             threads: u64::from(self.threads),
             rate_per_s,

@@ -4,6 +4,7 @@ use super::slot::State;
 use super::{Engine, Stage};
 use crate::tally::{Failure, Phase};
 use crate::{Error, abort};
+use service::client::Client as _;
 use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -137,6 +138,7 @@ impl Engine<'_> {
         self.peak = self.peak.max(self.live);
         let slot = &mut self.slots[i];
         slot.refusals = 0;
+        slot.client.open();
         slot.state = State::Busy;
         if self.stage == Stage::Window {
             self.recorder.connections_made += 1;

@@ -77,6 +77,8 @@ impl Engine<'_> {
         // The clock of the last byte; also the start of the next request where one follows at once.
         let now = clock();
         match result {
+            // A dialogue goes on; where the socket has no room, it is watched for already.
+            Ok(Received::More) if !slot.out.is_empty() && !slot.wants_room => self.send(i),
             Ok(Received::More) => {}
             Ok(Received::Reply { reusable }) => self.complete(i, reusable, now),
             Ok(Received::ReplyAndExtra) => {

@@ -29,7 +29,6 @@ use crate::tally::Tally;
 use crate::{Error, limits};
 use meter::Meter;
 use service::Kind;
-use service::client::AnyClient;
 use slot::{Slot, State};
 use source::{Arrival, Source};
 use stages::Stage;
@@ -127,12 +126,12 @@ impl<'a> Engine<'a> {
         let mut ask = config.ask.clone();
         ask.close |= config.requests_per_connection.is_some_and(|n| n.get() == 1);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
-        let client = |i: u32| AnyClient::new(&ask, u64::from(index) + u64::from(i) * u64::from(threads));
+        let client = |i: u32| config.client(&ask, u64::from(index) + u64::from(i) * u64::from(threads));
         let line = Timeline::new(config, 0);
-        let large = match config.ask.kind {
+        let large = match config.kind() {
             _ if config.aborts.is_empty() => 0,
             // More than a server reads at once, less than fills the buffers of both sides before the FIN is through.
-            Kind::Echo => 256 * 1024,
+            Some(Kind::Echo) => 256 * 1024,
             _ => limits::large_reply(),
         };
         Ok(Self {

@@ -4,7 +4,7 @@ use super::source::Arrival;
 use crate::abort::{Kind, Phase};
 use crate::tally::{self, Failure};
 use service::Output;
-use service::client::{AnyClient, Client as _, Mismatch, Progress};
+use service::client::{AnyClient, Client as _, Progress};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use sys::socket;
@@ -166,12 +166,15 @@ impl Slot {
     fn take(&mut self, input: &[u8]) -> Result<Received, Failure> {
         self.leftover.clear();
         if self.request.is_none() {
-            return Err(Failure::mismatch(Mismatch::Extra));
+            let used = self.client.on_idle(input).map_err(Failure::mismatch)?;
+            self.leftover.extend_from_slice(&input[used..]);
+            return Ok(Received::More);
         }
         let (used, progress) = self.client.on_reply(input).map_err(Failure::mismatch)?;
         match progress {
             Progress::More => {
                 self.leftover.extend_from_slice(&input[used..]);
+                self.client.say(&mut self.out);
                 Ok(Received::More)
             }
             Progress::Done { reusable } if used == input.len() => Ok(Received::Reply { reusable }),

@@ -10,7 +10,32 @@ use std::fmt;
 /// [`on_reply`](Self::on_reply) until it is `Done`. Bytes that were not used are shown again with what arrived since.
 pub trait Client {
     /// Queues request number `seq` and gets ready to check its reply. `seq` makes its payload its own.
-    fn request(&mut self, seq: u64, out: &mut Output);
+    fn request(&mut self, seq: u64, out: &mut Output) {
+        self.write(seq, out);
+        self.expect(seq);
+    }
+
+    /// Queues request number `seq` alone: the reply to one before it may still be on its way.
+    fn write(&mut self, seq: u64, out: &mut Output);
+
+    /// Gets ready to check the reply to request `seq`, which was written before.
+    fn expect(&mut self, seq: u64);
+
+    /// A new connection was made; what was expected on the old one is forgotten.
+    fn open(&mut self) {}
+
+    /// Bytes arrived while no request was out; returns how much of them was used.
+    ///
+    /// # Errors
+    /// [`Mismatch::Extra`] where the server has nothing to say by itself.
+    fn on_idle(&mut self, input: &[u8]) -> Result<usize, Mismatch> {
+        if input.is_empty() { Ok(0) } else { Err(Mismatch::Extra) }
+    }
+
+    /// Queues what the client says next in the middle of a dialogue, where it is its turn; called when a reply is not complete.
+    fn say(&mut self, out: &mut Output) {
+        let _ = out;
+    }
 
     /// As [`request`](Self::request), but asks for a reply of at least `bytes` bytes, where the service can; returns whether it can.
     ///
@@ -131,6 +156,8 @@ pub enum AnyClient {
     Sized(crate::sized::SizedClient),
     /// See [`crate::http`].
     Http(crate::http::HttpClient),
+    /// See [`crate::raw`].
+    Raw(crate::raw::RawClient),
 }
 
 impl AnyClient {
@@ -153,6 +180,7 @@ macro_rules! each {
             AnyClient::Echo($client) => $call,
             AnyClient::Sized($client) => $call,
             AnyClient::Http($client) => $call,
+            AnyClient::Raw($client) => $call,
         }
     };
 }
@@ -160,6 +188,26 @@ macro_rules! each {
 impl Client for AnyClient {
     fn request(&mut self, seq: u64, out: &mut Output) {
         each!(self, c => c.request(seq, out));
+    }
+
+    fn write(&mut self, seq: u64, out: &mut Output) {
+        each!(self, c => c.write(seq, out));
+    }
+
+    fn expect(&mut self, seq: u64) {
+        each!(self, c => c.expect(seq));
+    }
+
+    fn open(&mut self) {
+        each!(self, c => c.open());
+    }
+
+    fn on_idle(&mut self, input: &[u8]) -> Result<usize, Mismatch> {
+        each!(self, c => c.on_idle(input))
+    }
+
+    fn say(&mut self, out: &mut Output) {
+        each!(self, c => c.say(out));
     }
 
     fn request_large(&mut self, seq: u64, bytes: u64, out: &mut Output) -> bool {

@@ -62,21 +62,31 @@ impl EchoClient {
         Self { seed: ask.seed, connection, size: ask.size.max(1), at: 0, left: 0, received: 0 }
     }
 
-    fn send(&mut self, seq: u64, size: u64, out: &mut Output) {
-        self.at = mix(self.seed, self.connection, seq) % pattern::PERIOD as u64;
+    /// Where in the payload text the message of request `seq` begins.
+    fn text_of(&self, seq: u64) -> u64 {
+        mix(self.seed, self.connection, seq) % pattern::PERIOD as u64
+    }
+
+    fn await_text(&mut self, seq: u64, size: u64) {
+        self.at = self.text_of(seq);
         self.left = size;
         self.received = 0;
-        out.pattern(self.at, size);
     }
 }
 
 impl Client for EchoClient {
-    fn request(&mut self, seq: u64, out: &mut Output) {
-        self.send(seq, self.size, out);
+    fn write(&mut self, seq: u64, out: &mut Output) {
+        out.pattern(self.text_of(seq), self.size);
+    }
+
+    fn expect(&mut self, seq: u64) {
+        self.await_text(seq, self.size);
     }
 
     fn request_large(&mut self, seq: u64, bytes: u64, out: &mut Output) -> bool {
-        self.send(seq, bytes.max(self.size), out);
+        let size = bytes.max(self.size);
+        out.pattern(self.text_of(seq), size);
+        self.await_text(seq, size);
         true
     }
 

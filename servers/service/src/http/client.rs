@@ -79,8 +79,11 @@ impl HttpClient {
 }
 
 impl Client for HttpClient {
-    fn request(&mut self, _seq: u64, out: &mut Output) {
+    fn write(&mut self, _seq: u64, out: &mut Output) {
         out.copy(&self.request);
+    }
+
+    fn expect(&mut self, _seq: u64) {
         self.reply = Reply::expected(self.size, !self.close);
     }
 
