@@ -2,7 +2,7 @@
 
 use crate::abort::{Plan, Rule};
 use crate::config::{Config, Pacing, Stop};
-use crate::flags::{RawFlags, Spoken};
+use crate::flags::{ConnectionFlags, RawFlags, Spoken};
 use crate::output::{self, Destination};
 use crate::schedule::Arrivals;
 use crate::{Error, run, summary, units};
@@ -51,6 +51,8 @@ struct Args {
     service: Option<Spoken>,
     #[command(flatten)]
     raw: RawFlags,
+    #[command(flatten)]
+    connection: ConnectionFlags,
     /// Bytes of an echo message, or of a sized or http reply (4k, 1MiB) [default: 64; http: GET PATH]
     #[arg(long, value_parser = units::parse_size, value_name = "BYTES", help_heading = "Requests")]
     size: Option<u64>,
@@ -207,6 +209,7 @@ fn configure(args: &Args) -> Result<Config, Error> {
     config.requests_per_connection = args.requests_per_connection;
     config.aborts = Plan::new(args.abort.clone()).map_err(Error::Usage)?;
     config.ask.seed = args.seed;
+    args.connection.apply(&mut config)?;
     configure_requests(args, &mut config)?;
     Ok(config)
 }

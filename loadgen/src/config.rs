@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use sys::{Family, Url};
 
+/// Most requests out at a time: each takes 48 bytes of this process, and its own place in the server's buffers.
+const MOST_OUT: u64 = 10_000_000;
+
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -29,6 +32,8 @@ pub struct Config {
     pub ask: Ask,
     /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
     pub raw: Option<Arc<Dialogue>>,
+    /// Requests out at a time on one connection, whose replies come in their order; 1 for one after the other.
+    pub pipeline: u32,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
     /// The same traffic before the window, thrown away.
@@ -85,6 +90,7 @@ impl Config {
             pacing: Pacing::Closed,
             ask,
             raw: None,
+            pipeline: 1,
             requests_per_connection: None,
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
@@ -104,6 +110,8 @@ impl Config {
             ))
         } else if self.url.ip().is_some_and(|ip| ip.port() == 0) {
             Some("port 0 is no target: name the port that the server printed".to_owned())
+        } else if self.pipeline == 0 {
+            Some("`--pipeline 0` lets no request out: give at least 1".to_owned())
         } else if self.connections == 0 {
             Some("`--connections 0` makes no load: give at least 1".to_owned())
         } else if self.threads == 0 || self.threads > self.connections {
@@ -136,6 +144,11 @@ impl Config {
     }
 
     fn check_service(&self) -> Option<String> {
+        if self.pipeline > 1
+            && let Some(problem) = self.check_pipeline()
+        {
+            return Some(problem);
+        }
         let Ask { kind, size, .. } = self.ask;
         if let Some(dialogue) = &self.raw {
             return self.check_dialogue(dialogue);
@@ -157,6 +170,23 @@ impl Config {
                 Some(format!("an http:// target cannot serve {kind}: write tcp://"))
             }
             _ => None,
+        }
+    }
+
+    fn check_pipeline(&self) -> Option<String> {
+        if !self.aborts.is_empty() {
+            Some(
+                "an abort would take the requests beside it along: leave --pipeline or --abort out"
+                    .to_owned(),
+            )
+        } else if self.raw.as_ref().is_some_and(|dialogue| !dialogue.can_pipeline()) {
+            Some("only a raw service of one --send and one --expect, without --banner and eof, can be pipelined".to_owned())
+        } else if !self.persistent() {
+            Some("`--pipeline` wants connections that outlive a request".to_owned())
+        } else if u64::from(self.pipeline) * u64::from(self.connections) > MOST_OUT {
+            Some(format!("`--pipeline` times `--connections` is at most {MOST_OUT} requests out at a time"))
+        } else {
+            None
         }
     }
 

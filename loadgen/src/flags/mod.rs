@@ -1,5 +1,7 @@
 //! Groups of flags, each with what it does to the configuration. Not here: the command itself (see `cli`).
 
+mod connections;
 mod raw;
 
+pub(crate) use connections::ConnectionFlags;
 pub(crate) use raw::{RawFlags, Spoken};

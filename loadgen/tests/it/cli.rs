@@ -70,6 +70,9 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--send", "x", "--expect", "file:/nonexistent", "tcp://127.0.0.1:1"], "cannot read"),
         (&["--send", "x", "--expect", "regex:(", "tcp://127.0.0.1:1"], "cannot be used"),
         (&["--service", "echo", "--send", "x", "tcp://127.0.0.1:1"], "--service raw"),
+        (&["--pipeline", "0", "tcp://127.0.0.1:1"], "at least 1"),
+        (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
+        (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
         (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
     ] {
         let output = output(args);

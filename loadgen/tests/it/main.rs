@@ -8,6 +8,7 @@ mod engine;
 mod files;
 mod omission;
 mod peer;
+mod pipeline;
 mod raw;
 mod schedule;
 mod unix;

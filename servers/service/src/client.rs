@@ -87,6 +87,10 @@ pub enum Mismatch {
     Extra,
     /// The answer belongs to another connection's request.
     Crossed,
+    /// The answer to an earlier request came again.
+    Duplicated,
+    /// The answer to a later request came first.
+    Reordered,
     /// An HTTP status that is no success.
     Status(u16),
     /// The framing of the reply does not parse; what is wrong with it.
@@ -103,6 +107,8 @@ impl Mismatch {
             Self::EarlyEnd { .. } => "eof-mid-reply",
             Self::Extra => "extra-bytes",
             Self::Crossed => "crossed-reply",
+            Self::Duplicated => "duplicated-reply",
+            Self::Reordered => "reordered-reply",
             Self::Status(s) if s >= 500 => "status-5xx",
             Self::Status(s) if s >= 400 => "status-4xx",
             Self::Status(_) => "status-other",
@@ -118,6 +124,8 @@ impl fmt::Display for Mismatch {
             Self::EarlyEnd { received } => write!(f, "the server closed after {received} bytes of the reply"),
             Self::Extra => f.write_str("bytes that no request asked for"),
             Self::Crossed => f.write_str("the reply to another connection's request"),
+            Self::Duplicated => f.write_str("the reply to an earlier request, again"),
+            Self::Reordered => f.write_str("the reply to a later request, too early"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
             Self::Malformed(what) => write!(f, "malformed reply: {what}"),
         }
