@@ -2,7 +2,7 @@
 
 use crate::abort::{Plan, Rule};
 use crate::config::{Config, Pacing, Stop};
-use crate::flags::{ConnectionFlags, RawFlags, Spoken};
+use crate::flags::{ConnectionFlags, HttpFlags, RawFlags, Spoken};
 use crate::output::{self, Destination};
 use crate::schedule::Arrivals;
 use crate::{Error, run, summary, units};
@@ -51,6 +51,8 @@ struct Args {
     service: Option<Spoken>,
     #[command(flatten)]
     raw: RawFlags,
+    #[command(flatten)]
+    http: HttpFlags,
     #[command(flatten)]
     connection: ConnectionFlags,
     /// Bytes of an echo message, or of a sized or http reply (4k, 1MiB) [default: 64; http: GET PATH]
@@ -244,7 +246,7 @@ fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
         ask.path.get_or_insert_with(|| "/".to_owned());
     }
     ask.size = args.size.unwrap_or(ask.size);
-    Ok(())
+    args.http.apply(config)
 }
 
 /// Blocks SIGINT and SIGTERM in this thread and those that it makes; a thread of its own waits for them.

@@ -6,6 +6,7 @@ use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
 use service::client::{AnyClient, Ask};
+use service::http::{Exchange, HttpClient};
 use service::raw::{Dialogue, RawClient};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub struct Config {
     pub ask: Ask,
     /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
     pub raw: Option<Arc<Dialogue>>,
+    /// What is asked of any HTTP server, instead of the paths of our own.
+    pub http: Option<Arc<Exchange>>,
     /// Requests out at a time on one connection, whose replies come in their order; 1 for one after the other.
     pub pipeline: u32,
     /// Replies after which a connection is closed; `None` for no limit.
@@ -90,6 +93,7 @@ impl Config {
             pacing: Pacing::Closed,
             ask,
             raw: None,
+            http: None,
             pipeline: 1,
             requests_per_connection: None,
             warm_up: Duration::ZERO,
@@ -209,11 +213,16 @@ impl Config {
         self.raw.is_none().then_some(self.ask.kind)
     }
 
-    /// The client of connection number `connection`, which asks as `ask` says.
-    pub(crate) fn client(&self, ask: &Ask, connection: u64) -> AnyClient {
-        match &self.raw {
-            Some(dialogue) => AnyClient::Raw(RawClient::new(Arc::clone(dialogue), connection)),
-            None => AnyClient::new(ask, connection),
+    /// Makes the clients of connections by their numbers; they ask as `ask` says.
+    pub(crate) fn clients(&self, ask: Ask) -> impl Fn(u64) -> AnyClient + use<> {
+        let raw = self.raw.clone();
+        let http = self.http.clone().map(|http| (HttpClient::requests(&ask, &http), http));
+        move |connection| match (&raw, &http) {
+            (Some(dialogue), _) => AnyClient::Raw(RawClient::new(Arc::clone(dialogue), connection)),
+            (None, Some((requests, http))) => {
+                AnyClient::Http(HttpClient::exchanging(&ask, Arc::clone(http), Arc::clone(requests)))
+            }
+            (None, None) => AnyClient::new(&ask, connection),
         }
     }
 

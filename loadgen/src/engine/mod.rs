@@ -127,7 +127,8 @@ impl<'a> Engine<'a> {
         let mut ask = config.ask.clone();
         ask.close |= config.requests_per_connection.is_some_and(|n| n.get() == 1);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
-        let client = |i: u32| config.client(&ask, u64::from(index) + u64::from(i) * u64::from(threads));
+        let client = config.clients(ask);
+        let client = |i: u32| client(u64::from(index) + u64::from(i) * u64::from(threads));
         let line = Timeline::new(config, 0);
         let large = match config.kind() {
             _ if config.aborts.is_empty() => 0,

@@ -6,7 +6,7 @@ use crate::{Config, Error};
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectionFlags {
     /// Requests out at a time on each connection
-    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Connections")]
+    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     pipeline: u32,
 }
 

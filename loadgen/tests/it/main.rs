@@ -6,6 +6,7 @@ mod accounting;
 mod cli;
 mod engine;
 mod files;
+mod http;
 mod omission;
 mod peer;
 mod pipeline;

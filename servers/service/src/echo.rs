@@ -67,7 +67,7 @@ pub struct EchoClient {
     /// Bytes shown and not used.
     held: u64,
     /// The last requests, in a ring.
-    asked: [u64; REMEMBERED],
+    asked: Box<[u64; REMEMBERED]>,
     count: usize,
 }
 
@@ -84,7 +84,7 @@ impl EchoClient {
             left: 0,
             received: 0,
             held: 0,
-            asked: [0; REMEMBERED],
+            asked: Box::new([0; REMEMBERED]),
             count: 0,
         }
     }

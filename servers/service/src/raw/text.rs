@@ -72,7 +72,8 @@ impl Template {
     }
 
     /// The bytes, where there are no placeholders.
-    pub(super) fn as_fixed(&self) -> Option<&[u8]> {
+    #[must_use]
+    pub fn as_fixed(&self) -> Option<&[u8]> {
         match &self.0[..] {
             [] => Some(&[]),
             [Piece::Bytes(bytes)] => Some(bytes),
