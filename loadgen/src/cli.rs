@@ -2,6 +2,7 @@
 
 use crate::abort::{Plan, Rule};
 use crate::config::{Config, Pacing, Stop};
+use crate::flags::{ConnectionFlags, HttpFlags, RawFlags, Spoken};
 use crate::output::{self, Destination};
 use crate::schedule::Arrivals;
 use crate::{Error, run, summary, units};
@@ -45,9 +46,15 @@ struct Args {
     #[arg(long, default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
     warm_up: Duration,
 
-    /// greeting, echo, sized or http [default: http for http://, else echo]
+    /// greeting, echo, sized, http or raw [default: http for http://, else echo]
     #[arg(long, value_name = "NAME", help_heading = "Requests")]
-    service: Option<Kind>,
+    service: Option<Spoken>,
+    #[command(flatten)]
+    raw: RawFlags,
+    #[command(flatten)]
+    http: HttpFlags,
+    #[command(flatten)]
+    connection: ConnectionFlags,
     /// Bytes of an echo message, or of a sized or http reply (4k, 1MiB) [default: 64; http: GET PATH]
     #[arg(long, value_parser = units::parse_size, value_name = "BYTES", help_heading = "Requests")]
     size: Option<u64>,
@@ -204,13 +211,22 @@ fn configure(args: &Args) -> Result<Config, Error> {
     config.requests_per_connection = args.requests_per_connection;
     config.aborts = Plan::new(args.abort.clone()).map_err(Error::Usage)?;
     config.ask.seed = args.seed;
+    args.connection.apply(&mut config)?;
     configure_requests(args, &mut config)?;
     Ok(config)
 }
 
 fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
     let ask = &mut config.ask;
-    ask.kind = args.service.unwrap_or(ask.kind);
+    match args.service {
+        Some(Spoken::Raw) => return args.raw.apply(config),
+        Some(Spoken::Ours(kind)) => ask.kind = kind,
+        None if args.raw.is_given() => return args.raw.apply(config),
+        None => {}
+    }
+    if args.raw.is_given() {
+        return Err(Error::Usage("--send, --expect and --banner belong to --service raw".to_owned()));
+    }
     ask.work = args.work;
     if ask.kind == Kind::Greeting && args.size.is_some() {
         return Err(Error::Usage("a greeting has the size it has: leave --size out".to_owned()));
@@ -230,7 +246,7 @@ fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
         ask.path.get_or_insert_with(|| "/".to_owned());
     }
     ask.size = args.size.unwrap_or(ask.size);
-    Ok(())
+    args.http.apply(config)
 }
 
 /// Blocks SIGINT and SIGTERM in this thread and those that it makes; a thread of its own waits for them.

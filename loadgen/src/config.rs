@@ -1,14 +1,20 @@
 //! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
 
-use crate::abort::Plan;
+use crate::abort::{Phase, Plan, Rule};
 use crate::schedule::Arrivals;
 use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
-use service::client::Ask;
+use service::client::{AnyClient, Ask};
+use service::http::{Exchange, HttpClient};
+use service::raw::{Dialogue, RawClient};
 use std::num::NonZeroU64;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::{Family, Url};
+
+/// Most requests out at a time: each takes 48 bytes of this process, and its own place in the server's buffers.
+const MOST_OUT: u64 = 10_000_000;
 
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
@@ -25,6 +31,12 @@ pub struct Config {
     pub pacing: Pacing,
     /// What is asked; its seed also decides arrivals and aborts.
     pub ask: Ask,
+    /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
+    pub raw: Option<Arc<Dialogue>>,
+    /// What is asked of any HTTP server, instead of the paths of our own.
+    pub http: Option<Arc<Exchange>>,
+    /// Requests out at a time on one connection, whose replies come in their order; 1 for one after the other.
+    pub pipeline: u32,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
     /// The same traffic before the window, thrown away.
@@ -80,6 +92,9 @@ impl Config {
             stop: Stop::After(Duration::from_secs(10)),
             pacing: Pacing::Closed,
             ask,
+            raw: None,
+            http: None,
+            pipeline: 1,
             requests_per_connection: None,
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
@@ -99,6 +114,8 @@ impl Config {
             ))
         } else if self.url.ip().is_some_and(|ip| ip.port() == 0) {
             Some("port 0 is no target: name the port that the server printed".to_owned())
+        } else if self.pipeline == 0 {
+            Some("`--pipeline 0` lets no request out: give at least 1".to_owned())
         } else if self.connections == 0 {
             Some("`--connections 0` makes no load: give at least 1".to_owned())
         } else if self.threads == 0 || self.threads > self.connections {
@@ -131,7 +148,15 @@ impl Config {
     }
 
     fn check_service(&self) -> Option<String> {
+        if self.pipeline > 1
+            && let Some(problem) = self.check_pipeline()
+        {
+            return Some(problem);
+        }
         let Ask { kind, size, .. } = self.ask;
+        if let Some(dialogue) = &self.raw {
+            return self.check_dialogue(dialogue);
+        }
         match kind {
             Kind::Echo | Kind::Sized if size == 0 => {
                 Some(format!("`--size 0` makes no {kind} request: give at least 1 byte"))
@@ -152,6 +177,55 @@ impl Config {
         }
     }
 
+    fn check_pipeline(&self) -> Option<String> {
+        if !self.aborts.is_empty() {
+            Some(
+                "an abort would take the requests beside it along: leave --pipeline or --abort out"
+                    .to_owned(),
+            )
+        } else if self.raw.as_ref().is_some_and(|dialogue| !dialogue.can_pipeline()) {
+            Some("only a raw service of one --send and one --expect, without --banner and eof, can be pipelined".to_owned())
+        } else if !self.persistent() {
+            Some("`--pipeline` wants connections that outlive a request".to_owned())
+        } else if u64::from(self.pipeline) * u64::from(self.connections) > MOST_OUT {
+            Some(format!("`--pipeline` times `--connections` is at most {MOST_OUT} requests out at a time"))
+        } else {
+            None
+        }
+    }
+
+    fn check_dialogue(&self, dialogue: &Dialogue) -> Option<String> {
+        let early = |rule: &Rule| !matches!(rule.phase, Phase::Connect | Phase::Idle);
+        if dialogue.turns.is_empty() {
+            Some("the raw service wants `--send` and `--expect`".to_owned())
+        } else if dialogue.banner.is_some() && self.aborts.rules().iter().any(early) {
+            Some("with `--banner`, aborts are possible in the phases connect and idle only".to_owned())
+        } else if self.url.http {
+            Some("an http:// target cannot serve raw: write tcp://".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// The service of our own that is spoken; `None` for `raw`.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.raw.is_none().then_some(self.ask.kind)
+    }
+
+    /// Makes the clients of connections by their numbers; they ask as `ask` says.
+    pub(crate) fn clients(&self, ask: Ask) -> impl Fn(u64) -> AnyClient + use<> {
+        let raw = self.raw.clone();
+        let http = self.http.clone().map(|http| (HttpClient::requests(&ask, &http), http));
+        move |connection| match (&raw, &http) {
+            (Some(dialogue), _) => AnyClient::Raw(RawClient::new(Arc::clone(dialogue), connection)),
+            (None, Some((requests, http))) => {
+                AnyClient::Http(HttpClient::exchanging(&ask, Arc::clone(http), Arc::clone(requests)))
+            }
+            (None, None) => AnyClient::new(&ask, connection),
+        }
+    }
+
     /// True for a Unix socket, which has neither RST nor acknowledgements, and says so at once when its queue is full.
     #[must_use]
     pub fn is_unix(&self) -> bool {
@@ -161,7 +235,11 @@ impl Config {
     /// True where a connection outlives a request, so that it can be made before the first one.
     #[must_use]
     pub fn persistent(&self) -> bool {
-        self.ask.kind != Kind::Greeting && self.requests_per_connection.is_none_or(|n| n.get() > 1)
+        let ends = match &self.raw {
+            Some(dialogue) => dialogue.ends_connection(),
+            None => self.ask.kind == Kind::Greeting,
+        };
+        !ends && self.requests_per_connection.is_none_or(|n| n.get() > 1)
     }
 
     /// What was asked for, as the record keeps it.
@@ -172,7 +250,7 @@ impl Config {
             Pacing::Open { rate_per_s, arrivals } => (Some(rate_per_s), arrivals.name().to_owned()),
         };
         LoadConfig {
-            service: self.ask.kind.name().to_owned(),
+            service: self.kind().map_or("raw", Kind::name).to_owned(),
             connections: u64::from(self.connections),
             threads: u64::from(self.threads),
             rate_per_s,

@@ -15,6 +15,7 @@ mod cli;
 pub mod config;
 mod engine;
 mod error;
+mod flags;
 mod intervals;
 mod limits;
 mod output;

@@ -238,10 +238,10 @@ impl Total {
 
     /// Content received: of completed replies, where their size is known, else all that was read.
     fn payload_bytes(&self, config: &Config) -> f64 {
-        let known = match config.ask.kind {
-            Kind::Echo | Kind::Sized => true,
-            Kind::Http => config.ask.path.is_none() && config.ask.work.is_none(),
-            Kind::Greeting => false,
+        let known = match config.kind() {
+            Some(Kind::Echo | Kind::Sized) => true,
+            Some(Kind::Http) => config.ask.path.is_none() && config.ask.work.is_none(),
+            Some(Kind::Greeting) | None => false,
         };
         match known {
             true => self.recorder.requests.completed as f64 * config.ask.size as f64,

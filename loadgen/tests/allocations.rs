@@ -34,13 +34,19 @@ fn echo(threads: usize) -> String {
 fn a_hundred_times_the_requests_take_no_more_allocations() {
     let url = echo(8);
     let open = Pacing::Open { rate_per_s: 200_000.0, arrivals: Arrivals::Poisson };
-    for (pacing, limit) in [(Pacing::Closed, None), (open, None), (Pacing::Closed, NonZeroU64::new(1))] {
+    for (pacing, limit, pipeline) in [
+        (Pacing::Closed, None, 1),
+        (open, None, 1),
+        (Pacing::Closed, NonZeroU64::new(1), 1),
+        (Pacing::Closed, None, 8),
+    ] {
         let allocations = |requests| {
             let mut config = Config::new(url.parse().unwrap());
             config.connections = 8;
             config.threads = 2;
             config.pacing = pacing;
             config.requests_per_connection = limit;
+            config.pipeline = pipeline;
             config.stop = Stop::Requests(requests);
             let before = sys::alloc::count();
             let load = run(&config).unwrap();

@@ -4,9 +4,11 @@ use super::slot::State;
 use super::{Engine, Stage};
 use crate::tally::{Failure, Phase};
 use crate::{Error, abort};
+use service::client::Client as _;
 use std::cmp::Reverse;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -48,6 +50,7 @@ impl Engine<'_> {
     pub(crate) fn dial_all(&mut self, limit_ns: u64, stop: &AtomicBool) -> Result<(), Error> {
         let deadline = clock() + limit_ns;
         self.idle.clear();
+        self.slots.iter_mut().for_each(|slot| slot.offered = false);
         let (mut next, count) = (0, self.slots.len());
         loop {
             let now = clock();
@@ -137,6 +140,8 @@ impl Engine<'_> {
         self.peak = self.peak.max(self.live);
         let slot = &mut self.slots[i];
         slot.refusals = 0;
+        slot.client.open();
+        slot.limit = self.config.requests_per_connection.map(NonZeroU64::get);
         slot.state = State::Busy;
         if self.stage == Stage::Window {
             self.recorder.connections_made += 1;
@@ -149,6 +154,7 @@ impl Engine<'_> {
         }
         if spoken_for {
             self.speak(i, now);
+            self.offer(i, now);
         } else {
             self.free(i, now);
         }

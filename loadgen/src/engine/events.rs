@@ -1,7 +1,7 @@
 //! What happens on a connection: room, bytes, ends, and what a request becomes by it. Not here: connects and planned aborts.
 
 use super::Engine;
-use super::slot::{Received, State};
+use super::slot::{Read, State};
 use super::stages::Stage;
 use crate::abort;
 use crate::tally::{Failure, Phase};
@@ -72,21 +72,73 @@ impl Engine<'_> {
         if self.slots[i].aborts_in(abort::Phase::MidResponse) {
             return self.interrupt(i);
         }
-        let slot = &mut self.slots[i];
-        let result = slot.receive(&mut self.buffer, &mut self.recorder.bytes.received);
-        // The clock of the last byte; also the start of the next request where one follows at once.
-        let now = clock();
-        match result {
-            Ok(Received::More) => {}
-            Ok(Received::Reply { reusable }) => self.complete(i, reusable, now),
-            Ok(Received::ReplyAndExtra) => {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let now = self.read(i, &mut buffer);
+        self.buffer = buffer;
+        now
+    }
+
+    /// Reads once, or for as long as `buffer` is filled; returns the clock behind the read.
+    fn read(&mut self, i: usize, buffer: &mut [u8]) -> u64 {
+        loop {
+            let slot = &mut self.slots[i];
+            let result = slot.read(buffer, &mut self.recorder.bytes.received);
+            // The clock of the last byte; also the start of the next request where one follows at once.
+            let now = clock();
+            match result {
+                Ok(Read::Nothing) => return now,
+                Ok(Read::End) => {
+                    match slot.end() {
+                        Ok(()) => self.complete(i, false, now),
+                        Err(failure) => self.fail(i, failure, now),
+                    }
+                    return now;
+                }
+                Ok(Read::Bytes { count, filled }) => {
+                    if !self.take(i, &buffer[..count], now) || !filled {
+                        return now;
+                    }
+                }
+                Err(failure) => {
+                    self.fail(i, failure, now);
+                    return now;
+                }
+            }
+        }
+    }
+
+    /// Takes the replies that `input` holds; false when the connection has ended, or has nothing more to come.
+    fn take(&mut self, i: usize, input: &[u8], now: u64) -> bool {
+        let (key, mut at) = (self.slots[i].key(), 0);
+        loop {
+            let slot = &mut self.slots[i];
+            let (used, reply) = match slot.take(&input[at..]) {
+                Ok(taken) => taken,
+                Err(failure) => {
+                    self.fail(i, failure, now);
+                    return false;
+                }
+            };
+            at += used;
+            let Some(reusable) = reply else {
+                slot.keep(&input[at..]);
+                // A dialogue goes on; where the socket has no room, it is watched for already.
+                if !slot.out.is_empty() && !slot.wants_room {
+                    self.send(i);
+                }
+                return self.slots[i].key() == key;
+            };
+            let extra = at < input.len() && slot.behind.is_empty();
+            if extra {
                 // The reply itself was right: the request counts as answered, the rest as an error of the connection.
                 self.note(Failure::mismatch(Mismatch::Extra), false);
-                self.complete(i, false, now);
             }
-            Err(failure) => self.fail(i, failure, now),
+            self.complete(i, reusable && !extra, now);
+            let slot = &self.slots[i];
+            if slot.key() != key || slot.state != State::Busy || at == input.len() {
+                return slot.key() == key && slot.state == State::Busy;
+            }
         }
-        now
     }
 
     /// The reply is complete and right.
@@ -96,8 +148,8 @@ impl Engine<'_> {
         if slot.aborts_in(abort::Phase::Idle) {
             return self.leave(i, now);
         }
-        let Some(request) = slot.request.take() else { return };
-        let spent = self.config.requests_per_connection.is_some_and(|limit| slot.replies >= limit.get());
+        let Some(request) = slot.next_reply() else { return };
+        let spent = slot.limit.is_some_and(|limit| slot.replies >= limit);
         if request.arrival.counted {
             let latency_ns = now.saturating_sub(request.arrival.due_ns);
             let service_ns = self.source.is_open().then(|| now.saturating_sub(request.begun_ns));
@@ -106,6 +158,8 @@ impl Engine<'_> {
             self.last_completed_ns = now;
         }
         if spent || !reusable {
+            // The server has said that no reply follows.
+            self.fail_all(i, Failure::mismatch(Mismatch::EarlyEnd { received: 0 }), now);
             self.disconnect(i);
         }
         self.free(i, now);
@@ -126,18 +180,23 @@ impl Engine<'_> {
         }
     }
 
-    /// Counts the request of the slot as failed and lets its connection go.
+    /// Counts the requests of the slot as failed and lets its connection go.
     pub(super) fn end_failed(&mut self, i: usize, failure: Failure, now: u64) {
-        let slot = &mut self.slots[i];
-        if let Some(request) = slot.request.take()
-            && request.arrival.counted
-        {
-            self.recorder.requests.failed += 1;
-            self.recorder.error(failure, request.abort.is_some());
-            self.recorder.intervals.failed(now);
-            self.resolved(now);
-        }
+        self.fail_all(i, failure, now);
         self.disconnect(i);
+    }
+
+    fn fail_all(&mut self, i: usize, failure: Failure, now: u64) {
+        let slot = &mut self.slots[i];
+        while let Some(request) = slot.request.take().or_else(|| slot.behind.pop_front()) {
+            if request.arrival.counted {
+                self.recorder.requests.failed += 1;
+                self.recorder.error(failure, request.abort.is_some());
+                self.recorder.intervals.failed(now);
+                self.outstanding -= 1;
+                self.last_resolved_ns = now;
+            }
+        }
     }
 
     /// Counts an error that belongs to no request.

@@ -79,7 +79,7 @@ impl Engine<'_> {
     /// Asks for a reply that will be interrupted: a large one where the service has it, so that the server is still writing.
     pub(super) fn ask_to_interrupt(&mut self, i: usize, k: u64) {
         let slot = &mut self.slots[i];
-        if self.config.ask.kind == service::Kind::Echo {
+        if self.config.kind() == Some(service::Kind::Echo) {
             slot.client.request(k, &mut slot.out);
             if self.config.ask.size < 2
                 && let Some(request) = &mut slot.request

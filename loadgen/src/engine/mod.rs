@@ -29,7 +29,7 @@ use crate::tally::Tally;
 use crate::{Error, limits};
 use meter::Meter;
 use service::Kind;
-use service::client::AnyClient;
+use service::client::Client as _;
 use slot::{Slot, State};
 use source::{Arrival, Source};
 use stages::Stage;
@@ -127,12 +127,13 @@ impl<'a> Engine<'a> {
         let mut ask = config.ask.clone();
         ask.close |= config.requests_per_connection.is_some_and(|n| n.get() == 1);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
-        let client = |i: u32| AnyClient::new(&ask, u64::from(index) + u64::from(i) * u64::from(threads));
+        let client = config.clients(ask);
+        let client = |i: u32| client(u64::from(index) + u64::from(i) * u64::from(threads));
         let line = Timeline::new(config, 0);
-        let large = match config.ask.kind {
+        let large = match config.kind() {
             _ if config.aborts.is_empty() => 0,
             // More than a server reads at once, less than fills the buffers of both sides before the FIN is through.
-            Kind::Echo => 256 * 1024,
+            Some(Kind::Echo) => 256 * 1024,
             _ => limits::large_reply(),
         };
         Ok(Self {
@@ -140,7 +141,7 @@ impl<'a> Engine<'a> {
             index,
             timeout_ns: nanoseconds(config.timeout),
             large,
-            slots: (0..count).map(|i| Slot::new(i, client(i))).collect(),
+            slots: (0..count).map(|i| Slot::new(i, client(i), config.pipeline as usize)).collect(),
             idle: (0..count).collect(),
             queue: VecDeque::with_capacity(4096),
             timers: BinaryHeap::with_capacity(2 * count as usize),
@@ -221,10 +222,11 @@ impl<'a> Engine<'a> {
         }
         let mut now = now;
         // At most once round: a server that ends every connection at once must not keep the thread here.
-        for _ in 0..self.slots.len() {
+        for _ in 0..self.slots.len() * self.config.pipeline as usize {
             let Some(&i) = self.idle.front() else { return };
             let Some(waiting) = self.next_waiting(now) else { return };
             self.idle.pop_front();
+            self.slots[i as usize].offered = false;
             self.begin(i as usize, waiting, now);
             if self.idle.is_empty() {
                 return;
@@ -258,7 +260,15 @@ impl<'a> Engine<'a> {
             }
         }
         let slot = &mut self.slots[i];
-        slot.request = Some(slot::Request { arrival, begun_ns: now, abort });
+        let request = slot::Request { arrival, begun_ns: now, abort };
+        if slot.request.is_some() {
+            // There is a connection then, and no abort: see `Config::check`.
+            slot.behind.push_back(request);
+            slot.client.write(arrival.k, &mut slot.out);
+            self.send(i);
+            return self.offer(i, now);
+        }
+        slot.request = Some(request);
         slot.state = State::Busy;
         if slot.fd.is_some() && slot.aborts_in(crate::abort::Phase::Connect) {
             // The abort is right after a handshake, so this request makes a connection of its own.
@@ -266,6 +276,7 @@ impl<'a> Engine<'a> {
         }
         if self.slots[i].fd.is_some() {
             self.speak(i, now);
+            self.offer(i, now);
         } else {
             self.dial(i, now);
         }
@@ -283,9 +294,21 @@ impl<'a> Engine<'a> {
     /// The slot can carry the next request.
     fn free(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
-        slot.state = State::Free;
-        slot.free_since_ns = now;
-        self.idle.push_back(slot.index);
+        slot.state = if slot.request.is_some() { State::Busy } else { State::Free };
+        self.offer(i, now);
+    }
+
+    /// Puts the slot among those that can take a request, where it can.
+    fn offer(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        let out = slot.in_flight();
+        let usable = out == 0 && slot.state == State::Free || slot.state == State::Busy && slot.fd.is_some();
+        let spent = slot.limit.is_some_and(|limit| slot.replies + out as u64 >= limit);
+        if usable && !spent && out < self.config.pipeline as usize && !slot.offered {
+            slot.offered = true;
+            slot.free_since_ns = now;
+            self.idle.push_back(slot.index);
+        }
     }
 
     /// Acts on what the clock has reached.

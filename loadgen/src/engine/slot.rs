@@ -4,7 +4,8 @@ use super::source::Arrival;
 use crate::abort::{Kind, Phase};
 use crate::tally::{self, Failure};
 use service::Output;
-use service::client::{AnyClient, Client as _, Mismatch, Progress};
+use service::client::{AnyClient, Client as _, Progress};
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use sys::socket;
@@ -45,6 +46,10 @@ pub(super) struct Slot {
     pub(super) fd: Option<OwnedFd>,
     pub(super) client: AnyClient,
     pub(super) request: Option<Request>,
+    /// Requests written behind it, whose replies come in their order (pipelining).
+    pub(super) behind: VecDeque<Request>,
+    /// It stands among the slots that can take a request.
+    pub(super) offered: bool,
     /// What is not sent yet.
     pub(super) out: Output,
     /// The poller watches for room to write.
@@ -55,6 +60,8 @@ pub(super) struct Slot {
     leftover: Vec<u8>,
     /// Replies on this connection.
     pub(super) replies: u64,
+    /// Replies after which it is closed.
+    pub(super) limit: Option<u64>,
     /// Connects that failed since the last one that did not.
     pub(super) refusals: u32,
     /// When it became free.
@@ -69,17 +76,18 @@ pub(super) struct Slot {
 
 /// What came of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Received {
-    /// More is to come.
-    More,
-    /// The reply is complete; the connection may carry another.
-    Reply { reusable: bool },
-    /// The reply is complete, and bytes that nobody asked for lie behind it.
-    ReplyAndExtra,
+pub(super) enum Read {
+    /// Nothing, for now.
+    Nothing,
+    /// So many bytes lie in the buffer, those that were kept first; `filled`: there may be more.
+    Bytes { count: usize, filled: bool },
+    /// The server has closed its side.
+    End,
 }
 
 impl Slot {
-    pub(super) fn new(index: u32, client: AnyClient) -> Self {
+    /// A place for `depth` requests at a time.
+    pub(super) fn new(index: u32, client: AnyClient, depth: usize) -> Self {
         Self {
             index,
             generation: 0,
@@ -87,11 +95,14 @@ impl Slot {
             fd: None,
             client,
             request: None,
+            behind: VecDeque::with_capacity(depth.saturating_sub(1)),
+            offered: true,
             out: Output::new(),
             wants_room: false,
             watched: false,
             leftover: Vec::new(),
             replies: 0,
+            limit: None,
             refusals: 0,
             free_since_ns: 0,
             dialled_ns: 0,
@@ -142,52 +153,62 @@ impl Slot {
         Ok(true)
     }
 
-    /// Reads once, or for as long as `buffer` is filled, and shows the client what came.
-    pub(super) fn receive(&mut self, buffer: &mut [u8], received: &mut u64) -> Result<Received, Failure> {
-        loop {
-            let Some(fd) = self.fd.as_ref().map(|fd| fd.as_fd()) else { return Ok(Received::More) };
-            let kept = self.leftover.len();
-            buffer[..kept].copy_from_slice(&self.leftover);
-            let n = match socket::recv(fd, &mut buffer[kept..]) {
-                Ok(0) => return self.end(),
-                Ok(n) => n,
-                Err(error) if sys::errno::is_retry(&error) => return Ok(Received::More),
-                Err(error) => return Err(Failure::system(tally::Phase::Receive, &error)),
-            };
-            *received += n as u64;
-            let filled = kept + n == buffer.len();
-            let result = self.take(&buffer[..kept + n])?;
-            if !filled || result != Received::More {
-                return Ok(result);
+    /// Reads once into `buffer`, behind what was kept.
+    pub(super) fn read(&mut self, buffer: &mut [u8], received: &mut u64) -> Result<Read, Failure> {
+        let Some(fd) = self.fd.as_ref().map(|fd| fd.as_fd()) else { return Ok(Read::Nothing) };
+        let kept = self.leftover.len();
+        buffer[..kept].copy_from_slice(&self.leftover);
+        match socket::recv(fd, &mut buffer[kept..]) {
+            Ok(0) => Ok(Read::End),
+            Ok(n) => {
+                *received += n as u64;
+                self.leftover.clear();
+                Ok(Read::Bytes { count: kept + n, filled: kept + n == buffer.len() })
             }
+            Err(error) if sys::errno::is_retry(&error) => Ok(Read::Nothing),
+            Err(error) => Err(Failure::system(tally::Phase::Receive, &error)),
         }
     }
 
-    fn take(&mut self, input: &[u8]) -> Result<Received, Failure> {
-        self.leftover.clear();
+    /// Shows the client what came; how much of it was used, and whether that completes a reply and leaves the connection usable.
+    pub(super) fn take(&mut self, input: &[u8]) -> Result<(usize, Option<bool>), Failure> {
         if self.request.is_none() {
-            return Err(Failure::mismatch(Mismatch::Extra));
+            return Ok((self.client.on_idle(input).map_err(Failure::mismatch)?, None));
         }
-        let (used, progress) = self.client.on_reply(input).map_err(Failure::mismatch)?;
-        match progress {
-            Progress::More => {
-                self.leftover.extend_from_slice(&input[used..]);
-                Ok(Received::More)
+        match self.client.on_reply(input).map_err(Failure::mismatch)? {
+            (used, Progress::Done { reusable }) => Ok((used, Some(reusable))),
+            (used, Progress::More) => {
+                self.client.say(&mut self.out);
+                Ok((used, None))
             }
-            Progress::Done { reusable } if used == input.len() => Ok(Received::Reply { reusable }),
-            Progress::Done { .. } => Ok(Received::ReplyAndExtra),
         }
     }
 
-    /// The server has closed its side.
-    fn end(&mut self) -> Result<Received, Failure> {
+    /// Keeps what the client could not use, to be shown again.
+    pub(super) fn keep(&mut self, rest: &[u8]) {
+        self.leftover.extend_from_slice(rest);
+    }
+
+    /// The server has closed its side: an error, unless that completes a reply.
+    pub(super) fn end(&mut self) -> Result<(), Failure> {
         if self.request.is_none() {
             return Err(Failure::named(tally::Phase::Idle, "eof"));
         }
-        match self.client.on_end() {
-            Ok(_) => Ok(Received::Reply { reusable: false }),
-            Err(mismatch) => Err(Failure::mismatch(mismatch)),
+        self.client.on_end().map(|_| ()).map_err(Failure::mismatch)
+    }
+
+    /// Requests that are out.
+    pub(super) fn in_flight(&self) -> usize {
+        usize::from(self.request.is_some()) + self.behind.len()
+    }
+
+    /// The request whose reply is complete; the one behind it is next.
+    pub(super) fn next_reply(&mut self) -> Option<Request> {
+        let next = self.behind.pop_front();
+        if let Some(next) = &next {
+            self.client.expect(next.arrival.k);
         }
+        std::mem::replace(&mut self.request, next)
     }
 
     /// Lets the connection go, in the way that is set on the socket. The poller forgets a descriptor that is closed (epoll(7)).

@@ -129,9 +129,7 @@ impl Engine<'_> {
             self.recorder.service = self.recorder.latency.clone();
         }
         for slot in &self.slots {
-            if let Some(request) = slot.request
-                && request.arrival.counted
-            {
+            for request in slot.request.iter().chain(&slot.behind).filter(|request| request.arrival.counted) {
                 let age_ns = now.saturating_sub(request.arrival.due_ns);
                 self.recorder.unanswered(age_ns, self.timeout_ns, slot.state == State::Dialling);
             }

@@ -15,7 +15,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
@@ -63,6 +63,16 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--json", "/nonexistent/x", "tcp://127.0.0.1:1"], "/nonexistent/x"),
         (&["--json", "-", "--csv", "-", "tcp://127.0.0.1:1"], "standard output"),
         (&["--fail-on", "rain", "tcp://127.0.0.1:1"], "fail-on"),
+        (&["--send", "x", "tcp://127.0.0.1:1"], "one --expect"),
+        (&["--service", "raw", "tcp://127.0.0.1:1"], "one --expect"),
+        (&["--send", "\\q", "--expect", "eof", "tcp://127.0.0.1:1"], "escape"),
+        (&["--send", "@/nonexistent", "--expect", "eof", "tcp://127.0.0.1:1"], "cannot read"),
+        (&["--send", "x", "--expect", "file:/nonexistent", "tcp://127.0.0.1:1"], "cannot read"),
+        (&["--send", "x", "--expect", "regex:(", "tcp://127.0.0.1:1"], "cannot be used"),
+        (&["--service", "echo", "--send", "x", "tcp://127.0.0.1:1"], "--service raw"),
+        (&["--pipeline", "0", "tcp://127.0.0.1:1"], "at least 1"),
+        (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
+        (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
         (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
     ] {
         let output = output(args);

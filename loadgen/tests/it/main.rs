@@ -6,8 +6,11 @@ mod accounting;
 mod cli;
 mod engine;
 mod files;
+mod http;
 mod omission;
 mod peer;
+mod pipeline;
+mod raw;
 mod schedule;
 mod unix;
 
@@ -58,4 +61,13 @@ fn check_accounting(load: &Load) {
 /// How often an error was met.
 fn errors(load: &Load, phase: &str, cause: &str) -> u64 {
     load.errors.iter().filter(|e| e.phase == phase && e.cause == cause).map(|e| e.count).sum()
+}
+
+/// What the command makes of `args`, from its JSON.
+fn checked(args: &[&str]) -> Load {
+    let output = cli::output(&[&["-q", "--json", "-"], args].concat());
+    let load: Load = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)));
+    check_accounting(&load);
+    load
 }

@@ -10,7 +10,32 @@ use std::fmt;
 /// [`on_reply`](Self::on_reply) until it is `Done`. Bytes that were not used are shown again with what arrived since.
 pub trait Client {
     /// Queues request number `seq` and gets ready to check its reply. `seq` makes its payload its own.
-    fn request(&mut self, seq: u64, out: &mut Output);
+    fn request(&mut self, seq: u64, out: &mut Output) {
+        self.write(seq, out);
+        self.expect(seq);
+    }
+
+    /// Queues request number `seq` alone: the reply to one before it may still be on its way.
+    fn write(&mut self, seq: u64, out: &mut Output);
+
+    /// Gets ready to check the reply to request `seq`, which was written before.
+    fn expect(&mut self, seq: u64);
+
+    /// A new connection was made; what was expected on the old one is forgotten.
+    fn open(&mut self) {}
+
+    /// Bytes arrived while no request was out; returns how much of them was used.
+    ///
+    /// # Errors
+    /// [`Mismatch::Extra`] where the server has nothing to say by itself.
+    fn on_idle(&mut self, input: &[u8]) -> Result<usize, Mismatch> {
+        if input.is_empty() { Ok(0) } else { Err(Mismatch::Extra) }
+    }
+
+    /// Queues what the client says next in the middle of a dialogue, where it is its turn; called when a reply is not complete.
+    fn say(&mut self, out: &mut Output) {
+        let _ = out;
+    }
 
     /// As [`request`](Self::request), but asks for a reply of at least `bytes` bytes, where the service can; returns whether it can.
     ///
@@ -62,6 +87,10 @@ pub enum Mismatch {
     Extra,
     /// The answer belongs to another connection's request.
     Crossed,
+    /// The answer to an earlier request came again.
+    Duplicated,
+    /// The answer to a later request came first.
+    Reordered,
     /// An HTTP status that is no success.
     Status(u16),
     /// The framing of the reply does not parse; what is wrong with it.
@@ -78,6 +107,8 @@ impl Mismatch {
             Self::EarlyEnd { .. } => "eof-mid-reply",
             Self::Extra => "extra-bytes",
             Self::Crossed => "crossed-reply",
+            Self::Duplicated => "duplicated-reply",
+            Self::Reordered => "reordered-reply",
             Self::Status(s) if s >= 500 => "status-5xx",
             Self::Status(s) if s >= 400 => "status-4xx",
             Self::Status(_) => "status-other",
@@ -93,6 +124,8 @@ impl fmt::Display for Mismatch {
             Self::EarlyEnd { received } => write!(f, "the server closed after {received} bytes of the reply"),
             Self::Extra => f.write_str("bytes that no request asked for"),
             Self::Crossed => f.write_str("the reply to another connection's request"),
+            Self::Duplicated => f.write_str("the reply to an earlier request, again"),
+            Self::Reordered => f.write_str("the reply to a later request, too early"),
             Self::Status(status) => write!(f, "HTTP status {status}"),
             Self::Malformed(what) => write!(f, "malformed reply: {what}"),
         }
@@ -131,6 +164,8 @@ pub enum AnyClient {
     Sized(crate::sized::SizedClient),
     /// See [`crate::http`].
     Http(crate::http::HttpClient),
+    /// See [`crate::raw`].
+    Raw(crate::raw::RawClient),
 }
 
 impl AnyClient {
@@ -153,6 +188,7 @@ macro_rules! each {
             AnyClient::Echo($client) => $call,
             AnyClient::Sized($client) => $call,
             AnyClient::Http($client) => $call,
+            AnyClient::Raw($client) => $call,
         }
     };
 }
@@ -160,6 +196,26 @@ macro_rules! each {
 impl Client for AnyClient {
     fn request(&mut self, seq: u64, out: &mut Output) {
         each!(self, c => c.request(seq, out));
+    }
+
+    fn write(&mut self, seq: u64, out: &mut Output) {
+        each!(self, c => c.write(seq, out));
+    }
+
+    fn expect(&mut self, seq: u64) {
+        each!(self, c => c.expect(seq));
+    }
+
+    fn open(&mut self) {
+        each!(self, c => c.open());
+    }
+
+    fn on_idle(&mut self, input: &[u8]) -> Result<usize, Mismatch> {
+        each!(self, c => c.on_idle(input))
+    }
+
+    fn say(&mut self, out: &mut Output) {
+        each!(self, c => c.say(out));
     }
 
     fn request_large(&mut self, seq: u64, bytes: u64, out: &mut Output) -> bool {

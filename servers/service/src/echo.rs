@@ -43,40 +43,118 @@ impl Protocol for EchoConn {
     }
 }
 
+/// Bytes at the head of a reply that tell whose it is. The payload text has 65,521 positions, so 16 bytes of it stand in one place.
+const HEAD: usize = 16;
+
+/// Requests that a client remembers, to tell replies apart.
+const REMEMBERED: usize = 64;
+
 /// The client side: sends a message of the payload text, expects it back.
+///
+/// The payload of each request begins at a position of its own, so a reply that is not the one that is due can be told: an
+/// earlier one again, a later one too early (of the last 64 requests), or another connection's. That takes its first 16 bytes;
+/// with messages shorter than that, a wrong byte is a wrong byte.
 #[derive(Debug)]
 pub struct EchoClient {
     seed: u64,
     connection: u64,
     size: u64,
+    seq: u64,
     /// Position in the payload text of the next expected byte.
     at: u64,
     left: u64,
     received: u64,
+    /// Bytes shown and not used.
+    held: u64,
+    /// The last requests, in a ring.
+    asked: Box<[u64; REMEMBERED]>,
+    count: usize,
 }
 
 impl EchoClient {
     /// A client that sends messages of `ask.size` bytes.
     #[must_use]
     pub fn new(ask: &Ask, connection: u64) -> Self {
-        Self { seed: ask.seed, connection, size: ask.size.max(1), at: 0, left: 0, received: 0 }
+        Self {
+            seed: ask.seed,
+            connection,
+            size: ask.size.max(1),
+            seq: 0,
+            at: 0,
+            left: 0,
+            received: 0,
+            held: 0,
+            asked: Box::new([0; REMEMBERED]),
+            count: 0,
+        }
     }
 
-    fn send(&mut self, seq: u64, size: u64, out: &mut Output) {
-        self.at = mix(self.seed, self.connection, seq) % pattern::PERIOD as u64;
+    /// Where in the payload text the message of request `seq` begins.
+    fn text_of(&self, seq: u64) -> u64 {
+        mix(self.seed, self.connection, seq) % pattern::PERIOD as u64
+    }
+
+    fn write_text(&mut self, seq: u64, size: u64, out: &mut Output) {
+        self.asked[self.count % REMEMBERED] = seq;
+        self.count += 1;
+        out.pattern(self.text_of(seq), size);
+    }
+
+    fn await_text(&mut self, seq: u64, size: u64) {
+        self.seq = seq;
+        self.at = self.text_of(seq);
         self.left = size;
         self.received = 0;
-        out.pattern(self.at, size);
+        self.held = 0;
+    }
+
+    /// What a reply is that differs at `offset`; `None` while too little of it is there to say. Off the hot path.
+    fn diagnose(&self, offset: u64, input: &[u8]) -> Option<Mismatch> {
+        let wrong = Mismatch::Content { offset };
+        let whole = self.received + self.left;
+        if offset >= HEAD as u64 || whole < HEAD as u64 {
+            return Some(wrong);
+        }
+        let right = self.received as usize;
+        if right + input.len() < HEAD {
+            return None;
+        }
+        let mut head = [0; HEAD];
+        for (i, byte) in head[..right].iter_mut().enumerate() {
+            *byte = pattern::piece(self.text_of(self.seq) + i as u64, 1)[0];
+        }
+        head[right..].copy_from_slice(&input[..HEAD - right]);
+        let kept = self.count.min(REMEMBERED);
+        let asked = (self.count - kept..self.count).map(|i| self.asked[i % REMEMBERED]);
+        let mut later = false;
+        for seq in asked.clone() {
+            if seq == self.seq {
+                later = true;
+            } else if pattern::first_difference(self.text_of(seq), &head).is_none() {
+                return Some(if later { Mismatch::Reordered } else { Mismatch::Duplicated });
+            }
+        }
+        let Some(at) = pattern::position(&head) else { return Some(wrong) };
+        // Text from within a message of our own: some of the stream was lost, and nothing crossed.
+        let period = pattern::PERIOD as u64;
+        let is_ours = |seq| (at + period - self.text_of(seq)) % period < whole;
+        Some(if asked.clone().any(is_ours) { wrong } else { Mismatch::Crossed })
     }
 }
 
 impl Client for EchoClient {
-    fn request(&mut self, seq: u64, out: &mut Output) {
-        self.send(seq, self.size, out);
+    fn write(&mut self, seq: u64, out: &mut Output) {
+        self.write_text(seq, self.size, out);
+    }
+
+    fn expect(&mut self, seq: u64) {
+        self.await_text(seq, self.size);
     }
 
     fn request_large(&mut self, seq: u64, bytes: u64, out: &mut Output) -> bool {
-        self.send(seq, bytes.max(self.size), out);
+        let size = bytes.max(self.size);
+        self.write_text(seq, size, out);
+        self.await_text(seq, size);
         true
     }
 
@@ -90,7 +168,8 @@ impl Client for EchoClient {
         }
         let take = (input.len() as u64).min(self.left) as usize;
         if let Some(i) = pattern::first_difference(self.at, &input[..take]) {
-            return Err(Mismatch::Content { offset: self.received + i as u64 });
+            self.held = input.len() as u64;
+            return self.diagnose(self.received + i as u64, input).map_or(Ok((0, Progress::More)), Err);
         }
         self.at += take as u64;
         self.left -= take as u64;
@@ -103,7 +182,7 @@ impl Client for EchoClient {
         if self.left == 0 {
             Ok(Progress::Done { reusable: false })
         } else {
-            Err(Mismatch::EarlyEnd { received: self.received })
+            Err(Mismatch::EarlyEnd { received: self.received + self.held })
         }
     }
 }

@@ -69,7 +69,9 @@ impl GreetingClient {
 
 impl Client for GreetingClient {
     /// Queues nothing: to connect is the request.
-    fn request(&mut self, _seq: u64, _out: &mut Output) {
+    fn write(&mut self, _seq: u64, _out: &mut Output) {}
+
+    fn expect(&mut self, _seq: u64) {
         self.received = 0;
     }
 

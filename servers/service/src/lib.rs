@@ -22,6 +22,7 @@ pub mod http;
 mod kind;
 pub mod output;
 pub mod pattern;
+pub mod raw;
 pub mod sized;
 pub mod work;
 

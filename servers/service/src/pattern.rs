@@ -48,6 +48,12 @@ pub fn first_difference(at: u64, bytes: &[u8]) -> Option<usize> {
     None
 }
 
+/// Where in the text `bytes` stand in one piece; `None` where they are no part of it.
+#[must_use]
+pub fn position(bytes: &[u8]) -> Option<u64> {
+    memchr::memmem::find(&TABLE, bytes).map(|at| at as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

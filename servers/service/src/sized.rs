@@ -155,10 +155,13 @@ fn write_request(request: &mut Vec<u8>, size: u64, work: Option<Work>) {
 }
 
 impl Client for SizedClient {
-    fn request(&mut self, _seq: u64, out: &mut Output) {
+    fn write(&mut self, _seq: u64, out: &mut Output) {
+        out.copy(&self.request);
+    }
+
+    fn expect(&mut self, _seq: u64) {
         self.expected = self.size;
         self.received = 0;
-        out.copy(&self.request);
     }
 
     /// Asks for the larger of `bytes` and the usual size, at most [`MAX_REPLY`]; always true.

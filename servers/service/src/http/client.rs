@@ -2,11 +2,13 @@
 
 use super::MAX_FIELDS;
 use super::chunked::{BadChunk, Chunked, Part};
+use super::exchange::{Course, Exchange};
 use super::fields::{has_token, tokens};
 use crate::client::{Ask, Client, Mismatch, Progress};
 use crate::digits::{self, Digits};
 use crate::{MAX_HEAD, MAX_REPLY, Output, pattern};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 /// The client side: asks for `ask.path`, or else for the work, or else for `/bytes/SIZE`.
 ///
@@ -23,7 +25,17 @@ pub struct HttpClient {
     /// Size for `/bytes/SIZE`, where no path is given.
     ask_size: Option<u64>,
     close: bool,
+    /// What is asked of any server, and its request for each path.
+    exchange: Option<Asked>,
+    seed: u64,
     reply: Reply,
+}
+
+/// What is asked of any server, and the bytes of its request for each path; shared by the connections of a run.
+#[derive(Debug)]
+struct Asked {
+    exchange: Arc<Exchange>,
+    requests: Arc<[Vec<u8>]>,
 }
 
 /// The reply that is being received.
@@ -38,6 +50,7 @@ struct Reply {
     used: u64,
     seen: u64,
     reusable: bool,
+    course: Course,
 }
 
 #[derive(Debug)]
@@ -74,14 +87,36 @@ impl HttpClient {
             (None, None) => (format!("/bytes/{}", ask.size.min(MAX_REPLY)), ask_size),
         };
         let request = [b"GET ", path.as_bytes(), &tail].concat();
-        Self { request, size, tail, ask_size, close: ask.close, reply: Reply::idle() }
+        let (exchange, seed) = (None, ask.seed);
+        Self { request, size, tail, ask_size, close: ask.close, exchange, seed, reply: Reply::idle() }
+    }
+
+    /// The requests of a run that asks as `exchange` says, one for each of its paths; shared by its connections.
+    #[must_use]
+    pub fn requests(ask: &Ask, exchange: &Exchange) -> Arc<[Vec<u8>]> {
+        exchange.paths.iter().map(|path| exchange.request(path, &ask.host, ask.close)).collect()
+    }
+
+    /// A client that says one of `requests` and takes the answers that `exchange` will have; of `ask` only seed, host and close count.
+    #[must_use]
+    pub fn exchanging(ask: &Ask, exchange: Arc<Exchange>, requests: Arc<[Vec<u8>]>) -> Self {
+        let ask = Ask { path: Some("/".to_owned()), ..ask.clone() };
+        Self { exchange: Some(Asked { exchange, requests }), ..Self::new(&ask, 0) }
     }
 }
 
 impl Client for HttpClient {
-    fn request(&mut self, _seq: u64, out: &mut Output) {
-        out.copy(&self.request);
-        self.reply = Reply::expected(self.size, !self.close);
+    fn write(&mut self, seq: u64, out: &mut Output) {
+        let request = match &self.exchange {
+            Some(asked) => asked.requests.get(asked.exchange.path_of(self.seed, seq)),
+            None => None,
+        };
+        out.copy(request.unwrap_or(&self.request));
+    }
+
+    fn expect(&mut self, _seq: u64) {
+        let exchange = self.exchange.as_ref().map(|asked| &*asked.exchange);
+        self.reply = Reply { course: Course::of(exchange), ..Reply::expected(self.size, !self.close) };
     }
 
     /// Asks for `/bytes/N`, with N the larger of `bytes` and the usual size, at most [`MAX_REPLY`].
@@ -101,17 +136,25 @@ impl Client for HttpClient {
     }
 
     fn on_reply(&mut self, input: &[u8]) -> Result<(usize, Progress), Mismatch> {
-        self.reply.take(input)
+        self.reply.take(input, self.exchange.as_ref().map(|asked| &*asked.exchange))
     }
 
     fn on_end(&mut self) -> Result<Progress, Mismatch> {
-        self.reply.end()
+        self.reply.end(self.exchange.as_ref().map(|asked| &*asked.exchange))
     }
 }
 
 impl Reply {
     fn idle() -> Self {
-        Self { state: State::Idle, size: None, content: 0, used: 0, seen: 0, reusable: true }
+        Self {
+            state: State::Idle,
+            size: None,
+            content: 0,
+            used: 0,
+            seen: 0,
+            reusable: true,
+            course: Course::Any,
+        }
     }
 
     fn expected(size: Option<u64>, reusable: bool) -> Self {
@@ -119,7 +162,7 @@ impl Reply {
     }
 
     /// Goes as far through `input` as the reply goes.
-    fn take(&mut self, input: &[u8]) -> Result<(usize, Progress), Mismatch> {
+    fn take(&mut self, input: &[u8], exchange: Option<&Exchange>) -> Result<(usize, Progress), Mismatch> {
         let mut at = 0;
         loop {
             let rest = &input[at..];
@@ -130,14 +173,14 @@ impl Reply {
                     None => 0,
                     Some(head) => {
                         let len = head.len;
-                        self.begin(&head)?;
+                        self.begin(&head, exchange)?;
                         len
                     }
                 },
                 State::Length(left) => {
                     let n = (*left).min(rest.len() as u64);
                     *left -= n;
-                    self.check(&rest[..n as usize])?;
+                    self.check(&rest[..n as usize], exchange)?;
                     n as usize
                 }
                 State::Chunked(chunked) => {
@@ -148,21 +191,21 @@ impl Reply {
                         })
                     })?;
                     match part {
-                        Part::Data(data) => self.check(data)?,
+                        Part::Data(data) => self.check(data, exchange)?,
                         Part::End => self.state = State::Length(0),
                         Part::More => {}
                     }
                     n
                 }
                 State::ToEnd => {
-                    self.check(rest)?;
+                    self.check(rest, exchange)?;
                     rest.len()
                 }
             };
             at += n;
             self.used += n as u64;
             if matches!(self.state, State::Length(0)) {
-                return self.done(at);
+                return self.done(at, exchange);
             }
             if n == 0 || at == input.len() {
                 self.seen = (input.len() - at) as u64;
@@ -171,7 +214,8 @@ impl Reply {
         }
     }
 
-    fn done(&mut self, at: usize) -> Result<(usize, Progress), Mismatch> {
+    fn done(&mut self, at: usize, exchange: Option<&Exchange>) -> Result<(usize, Progress), Mismatch> {
+        self.check_end(exchange)?;
         if self.size.is_some_and(|size| size != self.content) {
             return Err(WRONG_SIZE);
         }
@@ -179,20 +223,33 @@ impl Reply {
         Ok((at, Progress::Done { reusable: self.reusable }))
     }
 
+    /// The content ends here: is it all that must come?
+    fn check_end(&self, exchange: Option<&Exchange>) -> Result<(), Mismatch> {
+        match exchange {
+            Some(exchange) if !self.course.is_complete(exchange) => {
+                Err(Mismatch::Content { offset: self.content })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Goes on behind a head.
-    fn begin(&mut self, head: &Head) -> Result<(), Mismatch> {
+    fn begin(&mut self, head: &Head, exchange: Option<&Exchange>) -> Result<(), Mismatch> {
         match head.status {
             // A final head follows (RFC 9110, 15.2); 101 would end HTTP on the connection, and was not asked for.
             100 | 102..=199 => {
                 self.state = State::Head(0);
                 return Ok(());
             }
+            status if exchange.is_some_and(|exchange| exchange.accepts(status)) => {}
+            status if exchange.is_some() => return Err(Mismatch::Status(status)),
             200 => {}
             201..=399 if self.size.is_none() => {}
             other => return Err(Mismatch::Status(other)),
         }
         self.reusable &= head.persistent;
         self.state = match head.body {
+            _ if exchange.is_some_and(Exchange::is_head) => State::Length(0),
             Body::Length(length) if self.size.is_some_and(|size| size != length) => return Err(WRONG_SIZE),
             Body::Length(length) => State::Length(length),
             Body::Chunked => State::Chunked(Chunked::new(u64::MAX)),
@@ -204,7 +261,12 @@ impl Reply {
         Ok(())
     }
 
-    fn check(&mut self, data: &[u8]) -> Result<(), Mismatch> {
+    fn check(&mut self, data: &[u8], exchange: Option<&Exchange>) -> Result<(), Mismatch> {
+        if let Some(exchange) = exchange
+            && let Some(i) = self.course.take(exchange, data)
+        {
+            return Err(Mismatch::Content { offset: self.content + i as u64 });
+        }
         if let Some(size) = self.size {
             let known = (size - self.content).min(data.len() as u64) as usize;
             if let Some(i) = pattern::first_difference(size + self.content, &data[..known]) {
@@ -218,7 +280,7 @@ impl Reply {
         Ok(())
     }
 
-    fn end(&mut self) -> Result<Progress, Mismatch> {
+    fn end(&mut self, exchange: Option<&Exchange>) -> Result<Progress, Mismatch> {
         let complete = match self.state {
             State::Idle => true,
             State::ToEnd => self.size.is_none_or(|size| size == self.content),
@@ -226,6 +288,9 @@ impl Reply {
         };
         if !complete {
             return Err(Mismatch::EarlyEnd { received: self.used + self.seen });
+        }
+        if !matches!(self.state, State::Idle) {
+            self.check_end(exchange)?;
         }
         self.state = State::Idle;
         Ok(Progress::Done { reusable: false })

@@ -27,6 +27,7 @@
 
 mod chunked;
 mod client;
+mod exchange;
 mod fields;
 mod head;
 mod reply;
@@ -34,6 +35,7 @@ mod request;
 mod server;
 
 pub use client::HttpClient;
+pub use exchange::{Content, Exchange};
 pub use reply::HELLO;
 pub use server::{Http, HttpConn};
 

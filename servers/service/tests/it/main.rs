@@ -21,5 +21,7 @@ mod clients;
 mod http_replies;
 // Server and client of each service, joined.
 mod together;
+// What a user gives to be said and expected.
+mod raw;
 // Datagrams: both sides.
 mod datagrams;
