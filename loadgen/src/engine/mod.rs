@@ -26,6 +26,7 @@ pub(crate) use stages::PATIENCE;
 use crate::config::{Config, nanoseconds};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
+use crate::tap::Tap;
 use crate::{Error, limits};
 use meter::Meter;
 use service::Kind;
@@ -166,6 +167,11 @@ impl<'a> Engine<'a> {
         })
     }
 
+    /// What the thread passes on while it runs.
+    pub(crate) fn tap(&mut self, tap: Tap) {
+        self.recorder.tap = tap;
+    }
+
     /// Runs warm-up, window and end along `line`.
     ///
     /// # Errors
@@ -258,7 +264,7 @@ impl<'a> Engine<'a> {
             }
         }
         let slot = &mut self.slots[i];
-        slot.request = Some(slot::Request { arrival, begun_ns: now, abort });
+        slot.request = Some(slot::Request { arrival, begun_ns: now, first_ns: 0, abort });
         slot.state = State::Busy;
         if slot.fd.is_some() && slot.aborts_in(crate::abort::Phase::Connect) {
             // The abort is right after a handshake, so this request makes a connection of its own.

@@ -33,6 +33,8 @@ pub(super) struct Request {
     pub(super) arrival: Arrival,
     /// When it began: the connect, where it needs one, else the send.
     pub(super) begun_ns: u64,
+    /// When the first byte of its reply was read; 0 before.
+    pub(super) first_ns: u64,
     /// How and where it is to be given up.
     pub(super) abort: Option<(Phase, Kind)>,
 }
