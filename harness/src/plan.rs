@@ -321,6 +321,9 @@ fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
     let nature = || if stays { model.capacity.refuses(workload.connections) } else { None };
     let (unsupported, lack) = match (model.supports)(family) {
         Support::No(reason) => (Some(format!("does not serve {family}: {reason}")), Lack::Family),
+        Support::Yes if matches!(family, Family::Udp | Family::Unixgram) => {
+            (Some("datagrams cannot be loaded yet: the generator speaks streams".to_owned()), Lack::Family)
+        }
         Support::Yes => match servers::unsupported(model.name) {
             Some(reason) => (Some(format!("on this machine: {reason}")), Lack::Machine),
             None => (nature(), Lack::Nature),

@@ -50,7 +50,7 @@ fn a_workload_may_name_its_family_and_what_a_model_does_not_serve_is_shown_with_
     let seen: Vec<_> =
         planned.iter().map(|p| (p.scenario.id.as_str(), p.scenario.unsupported.as_deref())).collect();
     let serial = Some("serves one connection at a time; the others would wait until it closes");
-    let datagrams = Some("does not serve udp: datagrams are not served yet");
+    let datagrams = Some("datagrams cannot be loaded yet: the generator speaks streams");
     assert_eq!(
         seen,
         [

@@ -1,13 +1,20 @@
 //! The command line: parsed, checked, run, written down. Not here: what a run does.
 
+mod commands;
+mod habits;
+mod results;
+
 use crate::abort::{Plan, Rule};
 use crate::config::{Config, Pacing, Stop};
 use crate::flags::{ConnectionFlags, HttpFlags, RawFlags, Spoken};
-use crate::output::{self, Destination};
 use crate::schedule::Arrivals;
-use crate::{Error, run, summary, units};
+use crate::search::Search;
+use crate::{Error, run, units};
 use clap::{Parser, ValueEnum};
-use record::{Exit, Load, VerdictState};
+use commands::Command;
+use habits::Habits;
+use record::Exit;
+pub(crate) use results::Results;
 use service::{Kind, Work};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -19,10 +26,22 @@ use sys::Url;
 
 /// Puts load on a socket server and says what became of every request.
 #[derive(Debug, Parser)]
-#[command(name = "loadgen", version, max_term_width = 110, after_help = AFTER_HELP)]
-struct Args {
+#[command(
+    name = "loadgen",
+    version,
+    max_term_width = 110,
+    after_help = AFTER_HELP,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    disable_help_subcommand = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+
     /// Target: tcp://HOST:PORT, http://HOST[:PORT][/PATH], unix:/PATH or unix:@NAME
-    url: Url,
+    #[arg(required = true)]
+    url: Option<Url>,
 
     /// Connections at the same time, in total
     #[arg(short, long, default_value_t = 10, value_name = "N", help_heading = "Load")]
@@ -31,22 +50,29 @@ struct Args {
     #[arg(short, long, default_value_t = 1, value_name = "N", help_heading = "Load")]
     threads: u32,
     /// Length of the timed window [default: 10s]
-    #[arg(short, long, value_parser = units::parse_time, value_name = "TIME", help_heading = "Load", conflicts_with = "requests")]
+    #[arg(short, long, short_alias = 'z', value_parser = units::parse_time, value_name = "TIME", help_heading = "Load", conflicts_with = "requests")]
     duration: Option<Duration>,
     /// Requests in total, instead of a duration
     #[arg(short = 'n', long, value_parser = units::parse_count, value_name = "N", help_heading = "Load")]
     requests: Option<u64>,
-    /// Requests/s in total, over all connections and threads (10k, 1M); without it a closed loop
-    #[arg(short = 'R', long, value_parser = units::parse_rate, value_name = "N", help_heading = "Load")]
+    /// Requests/s in total, open loop (10k, 1M) [default: closed loop]
+    #[arg(short = 'R', long, aliases = ["qps", "rps"], value_parser = units::parse_rate, value_name = "N", help_heading = "Load")]
     rate: Option<f64>,
-    /// How the requests of --rate are spread
-    #[arg(long, default_value = "constant", value_name = "HOW", help_heading = "Load", requires = "rate")]
+    /// How they are spread: constant, poisson
+    #[arg(
+        long,
+        hide_possible_values = true,
+        default_value = "constant",
+        value_name = "HOW",
+        help_heading = "Load",
+        requires = "rate"
+    )]
     arrivals: ArrivalsName,
     /// The same traffic before the window, thrown away
-    #[arg(long, default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
+    #[arg(long, aliases = ["warmup", "warm-up-time"], default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
     warm_up: Duration,
 
-    /// greeting, echo, sized, http or raw [default: http for http://, else echo]
+    /// greeting, echo, sized, http, raw [default: by the URL]
     #[arg(long, value_name = "NAME", help_heading = "Requests")]
     service: Option<Spoken>,
     #[command(flatten)]
@@ -55,46 +81,31 @@ struct Args {
     http: HttpFlags,
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// Bytes of an echo message, or of a sized or http reply (4k, 1MiB) [default: 64; http: GET PATH]
+    /// Bytes of an echo message or a reply (4k) [default: 64]
     #[arg(long, value_parser = units::parse_size, value_name = "BYTES", help_heading = "Requests")]
     size: Option<u64>,
-    /// Handler work that each sized or http request asks for (spin:50us, sleep:1ms)
+    /// Work a sized or http request asks for, as sleep:1ms
     #[arg(long, value_name = "WORK", help_heading = "Requests")]
     work: Option<Work>,
-    /// Close a connection after N replies and make a new one
+    /// Replies after which a connection is made anew
     #[arg(long, value_name = "N", help_heading = "Requests")]
     requests_per_connection: Option<NonZeroU64>,
-    /// Age at which a request counts as late; nothing is cut off
+    /// Age at which a request is late, not cut off
     #[arg(long, default_value = "2s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Requests")]
     timeout: Duration,
-    /// Close connections abruptly, PHASE:FRACTION[:fin|rst] as in after-request:5%:fin; repeatable
+    /// Abrupt ends, PHASE:SHARE[:fin|rst]; repeatable
     #[arg(long, value_name = "PLAN", help_heading = "Requests")]
     abort: Vec<Rule>,
-    /// Decides payloads, random arrivals and aborts
+    /// Decides payloads, arrivals and aborts
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     seed: u64,
 
-    /// The whole result; - for standard output
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    json: Option<Destination>,
-    /// One line for each interval
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    csv: Option<Destination>,
-    /// HdrHistogram log of the intervals
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    hlog: Option<Destination>,
-    /// Exit 1 on these: errors, late, unanswered, collateral, suspect (,-separated)
-    #[arg(
-        long,
-        value_name = "WHAT",
-        value_delimiter = ',',
-        hide_possible_values = true,
-        help_heading = "Results"
-    )]
-    fail_on: Vec<FailOn>,
-    /// No summary
-    #[arg(short, long, help_heading = "Results")]
-    quiet: bool,
+    #[command(flatten)]
+    results: Results,
+    #[command(flatten)]
+    search: Search,
+    #[command(flatten)]
+    habits: Habits,
 }
 
 const AFTER_HELP: &str =
@@ -107,29 +118,14 @@ enum ArrivalsName {
     Poisson,
 }
 
-/// What makes a run that was made well a failure.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum FailOn {
-    /// Any error, on any connection.
-    Errors,
-    /// A reply after the timeout.
-    Late,
-    /// A request without a reply at the end.
-    Unanswered,
-    /// An error on a connection that was not to be aborted.
-    Collateral,
-    /// A verdict that is not `valid`.
-    Suspect,
-    /// A verdict of `invalid`, which is exit 3 in any case; accepted so that it can be said.
-    Invalid,
-}
-
 /// The command `loadgen`, from its arguments (the first one is the program's name) to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
-    let args = match Args::try_parse_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let args = match Cli::try_parse_from(&args) {
         Ok(args) => args,
         Err(error) if error.use_stderr() => {
-            return complain(&one_line(&error.render().to_string()), Exit::Usage);
+            let hint = habits::hint(&args).map_or(String::new(), |hint| format!(" ({hint})"));
+            return complain(&format!("{}{hint}", one_line(&error.render().to_string())), Exit::Usage);
         }
         Err(help) => {
             let _ = std::io::stdout().write_all(help.render().to_string().as_bytes());
@@ -142,56 +138,26 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
-fn execute(args: &Args) -> Result<Exit, Error> {
+fn execute(args: &Cli) -> Result<Exit, Error> {
+    if let Some(command) = &args.command {
+        return commands::execute(command);
+    }
     let config = configure(args)?;
-    let files = [&args.json, &args.csv, &args.hlog];
-    for file in files.into_iter().flatten() {
-        file.check()?;
-    }
-    if files.into_iter().flatten().filter(|file| file.is_stdout()).count() > 1 {
-        return Err(Error::Usage("only one result can go to standard output".to_owned()));
-    }
+    args.results.check()?;
     let stop = stop_on_signals()?;
-    let finished = run::measure(&config, &stop)?;
-    if let Some(file) = &args.json {
-        file.write(&output::json(&finished.load)?)?;
+    if args.search.is_wanted() {
+        return args.search.execute(&config, &args.results, &stop);
     }
-    if let Some(file) = &args.csv {
-        file.write(&output::csv(&finished.load)?)?;
-    }
-    if let Some(file) = &args.hlog {
-        file.write(&output::hlog(&finished)?)?;
-    }
-    if !args.quiet {
-        let text = summary::render(&finished.load);
-        // Nobody reads it any more where that fails.
-        let _ = if files.into_iter().flatten().any(Destination::is_stdout) {
-            std::io::stderr().write_all(text.as_bytes())
-        } else {
-            std::io::stdout().write_all(text.as_bytes())
-        };
-    }
-    Ok(conclude(&args.fail_on, &finished.load))
+    let mut watch = args.results.watch();
+    let finished = run::measure(&config, &stop, &mut watch)?;
+    args.results.conclude(finished)
 }
 
-/// What the run means for the exit code.
-fn conclude(fail_on: &[FailOn], load: &Load) -> Exit {
-    if load.verdict.state == VerdictState::Invalid {
-        return complain(&load.verdict.reasons.join("; "), Exit::Unfit);
-    }
-    let met = |condition: &FailOn| match condition {
-        FailOn::Errors => load.requests.failed > 0 || !load.errors.is_empty(),
-        FailOn::Late => load.requests.late > 0,
-        FailOn::Unanswered => load.requests.unanswered > 0,
-        FailOn::Collateral => load.collateral_errors > 0,
-        FailOn::Suspect => load.verdict.state != VerdictState::Valid,
-        FailOn::Invalid => false,
+fn configure(args: &Cli) -> Result<Config, Error> {
+    let Some(url) = &args.url else {
+        return Err(Error::Usage("name a target, as in tcp://127.0.0.1:7000".to_owned()));
     };
-    if fail_on.iter().any(met) { Exit::Found } else { Exit::Fine }
-}
-
-fn configure(args: &Args) -> Result<Config, Error> {
-    let mut config = Config::new(args.url.clone());
+    let mut config = Config::new(url.clone());
     config.connections = args.connections;
     config.threads = args.threads;
     config.stop = match (args.requests, args.duration) {
@@ -208,15 +174,15 @@ fn configure(args: &Args) -> Result<Config, Error> {
     }
     config.warm_up = args.warm_up;
     config.timeout = args.timeout;
-    config.requests_per_connection = args.requests_per_connection;
-    config.aborts = Plan::new(args.abort.clone()).map_err(Error::Usage)?;
+    config.requests_per_connection = args.requests_per_connection.or(args.habits.per_connection());
+    config.aborts = Plan::new([args.abort.clone(), args.habits.aborts()?].concat()).map_err(Error::Usage)?;
     config.ask.seed = args.seed;
     args.connection.apply(&mut config)?;
     configure_requests(args, &mut config)?;
     Ok(config)
 }
 
-fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
+fn configure_requests(args: &Cli, config: &mut Config) -> Result<(), Error> {
     let ask = &mut config.ask;
     match args.service {
         Some(Spoken::Raw) => return args.raw.apply(config),
@@ -231,7 +197,7 @@ fn configure_requests(args: &Args, config: &mut Config) -> Result<(), Error> {
     if ask.kind == Kind::Greeting && args.size.is_some() {
         return Err(Error::Usage("a greeting has the size it has: leave --size out".to_owned()));
     }
-    if args.url.path.is_some() && (args.size.is_some() || args.work.is_some()) {
+    if config.url.path.is_some() && (args.size.is_some() || args.work.is_some()) {
         return Err(Error::Usage(
             "the URL's path says what is asked for: leave the path, or --size and --work, out".to_owned(),
         ));
@@ -261,6 +227,7 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
             let waited = sys::socket::wait_readable(&[std::os::fd::AsFd::as_fd(&signals)], None);
             match signals.next() {
                 Ok(Some(_)) if seen.swap(true, Relaxed) => {
+                    crate::live::restore();
                     sys::process::exit_now(i32::from(Exit::Unfit.code()))
                 }
                 Ok(_) if waited.is_ok() => {}
@@ -272,6 +239,11 @@ fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
     // Never joined: it waits for what may never come.
     std::thread::Builder::new().name("signals".to_owned()).spawn(watch).map_err(Error::Setup)?;
     Ok(stop)
+}
+
+/// A line on standard error.
+pub(crate) fn say_beside(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 fn complain(text: &str, exit: Exit) -> Exit {

@@ -33,6 +33,14 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A stored result cannot be used; the text says why.
+    #[error("cannot use `{path}`: {why}", path = path.display())]
+    Input {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
     /// A histogram could not be made or written; a fault of this program.
     #[error("histogram: {0}")]
     Histogram(String),
@@ -53,7 +61,7 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) => Exit::Usage,
+            Self::Usage(_) | Self::Input { .. } => Exit::Usage,
             Self::Unreachable { .. } => Exit::Unfit,
             Self::Setup(_) | Self::Thread(_) | Self::Output { .. } | Self::Histogram(_) => Exit::Broken,
         }

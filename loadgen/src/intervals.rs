@@ -25,9 +25,24 @@ pub(crate) struct Slice {
 }
 
 impl Slice {
-    fn new() -> Result<Self, Error> {
+    pub(crate) fn new() -> Result<Self, Error> {
         let latency = Histogram::new_with_bounds(LOW_NS, HIGH_NS, 2).map_err(Error::histogram)?;
         Ok(Self { latency, failed: 0, max_ns: 0 })
+    }
+
+    /// As the record has it.
+    pub(crate) fn record(&self, start_ns: u64, length_ns: u64) -> Interval {
+        let some = !self.latency.is_empty();
+        let at = |percent| some.then(|| self.latency.value_at_percentile(percent).min(self.max_ns));
+        Interval {
+            start_ns,
+            length_ns,
+            completed: self.latency.len(),
+            failed: self.failed,
+            p50_ns: at(50.0),
+            p99_ns: at(99.0),
+            max_ns: some.then_some(self.max_ns),
+        }
     }
 
     fn clear(&mut self) {
@@ -36,7 +51,7 @@ impl Slice {
         self.max_ns = 0;
     }
 
-    fn merge(&mut self, other: &Self) -> Result<(), Error> {
+    pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.failed += other.failed;
         self.max_ns = self.max_ns.max(other.max_ns);
         self.latency.add(&other.latency).map_err(Error::histogram)
@@ -146,7 +161,7 @@ impl Intervals {
     }
 
     /// The intervals of a window that was `elapsed_ns` long, as `(start, length, what happened)`.
-    pub(crate) fn rows(&self, elapsed_ns: u64) -> Vec<(u64, u64, &Slice)> {
+    fn rows(&self, elapsed_ns: u64) -> Vec<(u64, u64, &Slice)> {
         let used = elapsed_ns.div_ceil(self.length_ns).max(1) as usize;
         let row = |(i, slice)| {
             let start = i as u64 * self.length_ns;
@@ -155,22 +170,14 @@ impl Intervals {
         self.slices.iter().enumerate().take(used).map(row).collect()
     }
 
+    /// The distributions of [`record`](Self::record)'s intervals.
+    pub(crate) fn latencies(&self, elapsed_ns: u64) -> Vec<Histogram<u32>> {
+        self.rows(elapsed_ns).into_iter().map(|(_, _, slice)| slice.latency.clone()).collect()
+    }
+
     /// As the record has it.
     pub(crate) fn record(&self, elapsed_ns: u64) -> Vec<Interval> {
-        let row = |(start_ns, length_ns, slice): (u64, u64, &Slice)| {
-            let at =
-                |percent| (!slice.latency.is_empty()).then(|| slice.latency.value_at_percentile(percent));
-            Interval {
-                start_ns,
-                length_ns,
-                completed: slice.latency.len(),
-                failed: slice.failed,
-                p50_ns: at(50.0),
-                p99_ns: at(99.0).map(|p99| p99.min(slice.max_ns)),
-                max_ns: (!slice.latency.is_empty()).then_some(slice.max_ns),
-            }
-        };
-        self.rows(elapsed_ns).into_iter().map(row).collect()
+        self.rows(elapsed_ns).into_iter().map(|(start, length, slice)| slice.record(start, length)).collect()
     }
 }
 

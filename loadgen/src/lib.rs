@@ -12,20 +12,29 @@
 
 pub mod abort;
 mod cli;
+mod compare;
 pub mod config;
 mod engine;
 mod error;
+mod export;
 mod flags;
 mod intervals;
 mod limits;
-mod output;
+mod live;
+mod merge;
+pub mod procs;
 mod recorder;
 mod run;
 pub mod schedule;
+mod search;
+mod statistics;
+mod stored;
 mod summary;
 mod tally;
+mod tap;
 mod units;
 mod verdict;
+mod watch;
 
 pub use cli::main;
 pub use config::{Config, Pacing, Stop};

@@ -7,6 +7,7 @@ use crate::abort::{Kind, Phase};
 use crate::config::Stop;
 use crate::intervals::Intervals;
 use crate::tally::{Failure, Tally};
+use crate::tap::Tap;
 use hdrhistogram::Histogram;
 use record::histogram::{self, Exact, HIGH_NS};
 use record::load::{Aborts, Bytes, Requests, Summary};
@@ -65,6 +66,8 @@ pub(crate) struct Recorder {
     pub(crate) aborts_done: [[u64; Kind::ALL.len()]; Phase::ALL.len()],
     pub(crate) aborts_planned: u64,
     pub(crate) fin_proven: u64,
+    /// What goes to others while the run goes.
+    pub(crate) tap: Tap,
 }
 
 impl Recorder {
@@ -83,6 +86,7 @@ impl Recorder {
             aborts_done: Default::default(),
             aborts_planned: 0,
             fin_proven: 0,
+            tap: Tap::default(),
         })
     }
 
@@ -95,6 +99,14 @@ impl Recorder {
             self.service.add(service_ns);
         }
         self.intervals.completed(now, latency_ns);
+        self.tap.completed(latency_ns);
+    }
+
+    /// A request ended with an error.
+    pub(crate) fn failed(&mut self, now: u64) {
+        self.requests.failed += 1;
+        self.intervals.failed(now);
+        self.tap.failed();
     }
 
     /// An error was met; `chosen` says that its connection was to be aborted.
@@ -157,6 +169,7 @@ impl Recorder {
         }
         self.aborts_planned += other.aborts_planned;
         self.fin_proven += other.fin_proven;
+        self.tap.merge(other.tap);
         Ok(())
     }
 

@@ -2,12 +2,15 @@
 
 use crate::config::{Config, nanoseconds};
 use crate::engine::{Engine, Harvest, Timeline};
-use crate::intervals::Intervals;
 use crate::recorder::Recorder;
 use crate::tally::Tally;
-use crate::{Error, verdict};
+use crate::tap::{RequestLog, Tap};
+use crate::watch::{Seen, Watch};
+use crate::{Error, statistics, verdict};
+use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
+use record::used::ThreadUse;
 use record::{Load, SCHEMA};
 use service::Kind;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -26,7 +29,10 @@ const START_DELAY_NS: u64 = 2_000_000;
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) load: Load,
-    pub(crate) intervals: Intervals,
+    /// The latencies of each of the result's intervals.
+    pub(crate) latencies: Vec<Histogram<u32>>,
+    /// The requests one by one, where that was asked for, and when the window opened by the clock of their times.
+    pub(crate) log: Option<(RequestLog, u64)>,
 }
 
 /// Makes a run.
@@ -42,12 +48,13 @@ pub fn run(config: &Config) -> Result<Load, Error> {
 /// # Errors
 /// As [`run`].
 pub fn run_until(config: &Config, stop: &AtomicBool) -> Result<Load, Error> {
-    Ok(measure(config, stop)?.load)
+    Ok(measure(config, stop, &mut Watch::default())?.load)
 }
 
-pub(crate) fn measure(config: &Config, stop: &AtomicBool) -> Result<Finished, Error> {
+/// Makes a run and looks at it with `watch`.
+pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<Finished, Error> {
     config.check()?;
-    let harvests = run_threads(config, stop)?;
+    let (harvests, seen) = run_threads(config, stop, watch)?;
     let total = Total::of(harvests)?;
     if !total.ever_connected {
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
@@ -56,28 +63,36 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool) -> Result<Finished, Er
             cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
         });
     }
-    total.finish(config)
+    total.finish(config, seen)
 }
 
 /// Runs the engines to their ends, one a thread: each makes its connections, and all start together.
-fn run_threads(config: &Config, stop: &AtomicBool) -> Result<Vec<Harvest>, Error> {
+fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<(Vec<Harvest>, Seen), Error> {
     // A thread says on `ready` whether it has connections, and drops it; it gets its start from a channel of its own.
     let (ready, all_ready) = mpsc::channel::<bool>();
+    // Nothing is ever said on it: it is closed when the last thread has ended.
+    let (running, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let (mut handles, mut starts, mut unstarted) = (Vec::new(), Vec::new(), None);
         for index in 0..config.threads {
             let (start, started) = mpsc::channel();
-            let ready = ready.clone();
-            let work = move || run_thread(config, index, stop, ready, &started);
+            let post = Post {
+                ready: ready.clone(),
+                started,
+                _running: running.clone(),
+                tap: watch.tap(config.threads),
+            };
+            let work = move || run_thread(config, index, stop, post);
             match std::thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, work) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => unstarted = Some(Error::Setup(error)),
             }
             starts.push(start);
         }
-        drop(ready);
+        drop((ready, running));
         // Ends when the last thread has dropped its end, be it by a panic.
         let answers: Vec<bool> = all_ready.iter().collect();
+        let mut seen = Seen::default();
         let whole = answers.len() == config.threads as usize;
         if whole && (answers.contains(&true) || !config.persistent()) {
             let line = Timeline::new(config, clock::monotonic_ns() + START_DELAY_NS);
@@ -85,6 +100,7 @@ fn run_threads(config: &Config, stop: &AtomicBool) -> Result<Vec<Harvest>, Error
                 // A thread that is gone is found when it is joined.
                 let _ = start.send(line);
             }
+            seen = watch.follow(line, &ended);
         }
         // Without a start, the threads end here.
         drop(starts);
@@ -92,20 +108,27 @@ fn run_threads(config: &Config, stop: &AtomicBool) -> Result<Vec<Harvest>, Error
             handle.join().unwrap_or_else(|panic| Err(Error::Thread(panic_text(panic.as_ref()))))
         };
         let harvests: Result<_, _> = handles.into_iter().map(join).collect();
-        unstarted.map_or(harvests, Err)
+        Ok((unstarted.map_or(harvests, Err)?, seen))
     })
 }
 
-fn run_thread(
-    config: &Config,
-    index: u32,
-    stop: &AtomicBool,
+/// What a thread of a run is given.
+struct Post {
+    /// Where it says whether it has connections.
     ready: Sender<bool>,
-    started: &Receiver<Timeline>,
-) -> Result<Harvest, Error> {
+    /// Where it gets its start.
+    started: Receiver<Timeline>,
+    /// Dropped with the thread.
+    _running: Sender<()>,
+    tap: Tap,
+}
+
+fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Result<Harvest, Error> {
+    let Post { ready, started, _running, tap } = post;
     // Without it a timer may be 50 us late; where the kernel refuses, it is.
     let _ = clock::exact_timers();
     let mut engine = Engine::new(config, index)?;
+    engine.tap(tap);
     if config.persistent() {
         engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
     }
@@ -124,6 +147,11 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     text.unwrap_or("no message").to_owned()
 }
 
+fn thread_use(harvest: &Harvest) -> ThreadUse {
+    let meter = &harvest.meter;
+    ThreadUse { cpu_ns: meter.cpu_ns, busy_share: meter.busy_share(), run_queue_wait_ns: meter.run_queue_ns }
+}
+
 /// What all threads counted together.
 pub(crate) struct Total {
     pub(crate) recorder: Recorder,
@@ -135,6 +163,7 @@ pub(crate) struct Total {
     /// Sum over the threads, and the largest share of the window of any one.
     pub(crate) run_queue_ns: Option<u64>,
     pub(crate) run_queue_share: f64,
+    threads: Vec<ThreadUse>,
     pub(crate) cut_short: bool,
     pub(crate) gave_up: bool,
     open_ns: u64,
@@ -153,6 +182,7 @@ impl Total {
         };
         let mut total = Self {
             run_queue_share: share(&first),
+            threads: vec![thread_use(&first)],
             busy_share: first.meter.busy_share(),
             recorder: first.recorder,
             dial_errors: first.dial_errors,
@@ -167,6 +197,7 @@ impl Total {
         };
         for other in harvests {
             total.run_queue_share = total.run_queue_share.max(share(&other));
+            total.threads.push(thread_use(&other));
             total.busy_share = total.busy_share.max(other.meter.busy_share());
             total.recorder.merge(other.recorder)?;
             total.dial_errors.merge(&other.dial_errors);
@@ -188,13 +219,15 @@ impl Total {
         self.close_ns.saturating_sub(self.open_ns).max(1)
     }
 
-    fn finish(self, config: &Config) -> Result<Finished, Error> {
+    fn finish(mut self, config: &Config, seen: Seen) -> Result<Finished, Error> {
         let elapsed_ns = self.elapsed_ns();
         let seconds = elapsed_ns as f64 / 1e9;
+        let log = self.recorder.tap.log.take().map(|log| (log, self.open_ns));
         let recorder = &self.recorder;
+        let latencies = recorder.intervals.latencies(elapsed_ns);
         let requests = recorder.requests.clone();
         let since_open_ns = clock::monotonic_ns().saturating_sub(self.open_ns);
-        let load = Load {
+        let mut load = Load {
             schema: SCHEMA,
             target: config.url.to_string(),
             config: config.describe(),
@@ -223,6 +256,7 @@ impl Total {
                 busy_share: self.busy_share,
                 run_queue_wait_ns: self.run_queue_ns,
                 peak_rss_bytes: sys::process::usage().peak_rss_bytes,
+                threads: self.threads.clone(),
             },
             intervals: recorder.intervals.record(elapsed_ns),
             histograms: Histograms {
@@ -230,10 +264,21 @@ impl Total {
                 service: encode(&recorder.service.histogram)?,
                 lag: encode(&recorder.lag.histogram)?,
                 connect: encode(&recorder.connect.histogram)?,
+                intervals: latencies.iter().map(encode).collect::<Result<_, _>>()?,
             },
+            statistics: None,
+            server: seen.server,
+            host: seen.host,
+            parts: Vec::new(),
             requests,
         };
-        Ok(Finished { load, intervals: self.recorder.intervals })
+        if let Some(server) = &mut load.server {
+            let completed = load.requests.completed;
+            server.cpu_ns_per_request =
+                server.cpu_ns.filter(|_| completed > 0).map(|ns| ns as f64 / completed as f64);
+        }
+        statistics::attach(&mut load, &recorder.latency.histogram, &latencies);
+        Ok(Finished { load, latencies, log })
     }
 
     /// Content received: of completed replies, where their size is known, else all that was read.

@@ -40,6 +40,20 @@ pub(crate) fn parse_count(text: &str) -> Result<u64, String> {
     }
 }
 
+/// Reads a share: `5%`, `0.1%`, `0.05`.
+pub(crate) fn parse_share(text: &str) -> Result<f64, String> {
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "%" => 0.01,
+        "" => 1.0,
+        _ => return Err(format!("`{text}` is no share: write 5% or 0.05")),
+    };
+    match parse_number(number) {
+        Some(share) if share * scale <= 1.0 => Ok(share * scale),
+        _ => Err(format!("`{text}` is no share: write 5% or 0.05")),
+    }
+}
+
 /// Reads a size in bytes: `64`, `4k` and `4KiB` (4096), `1M` and `1MiB`, `1MB` (1000000).
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let bad = || format!("`{text}` is no size: write 64, 4k or 1MiB");

@@ -11,6 +11,7 @@ use record::run::ModelConformance;
 use service::Kind;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use sys::Family;
 
 /// Runs the quick cases against `model` of the program `exe` (`EXE serve MODEL …`); none is begun after `budget`.
 ///
@@ -27,6 +28,11 @@ pub fn check_model(
     let origin = Origin::Ours { program: exe.to_owned(), args: runner::serve_args(model) };
     let mut subject = Subject::new(model, origin, service, seed);
     subject.nature = nature_of(model);
+    // The family of most, or the first that it serves.
+    let served = |family: &Family| {
+        servers::model(model).is_none_or(|m| (m.model.supports)(*family) == servers::Support::Yes)
+    };
+    subject.family = Family::ALL.into_iter().find(served).unwrap_or(Family::Tcp);
     let control = Control::start(service, seed).context("cannot start the control server")?;
     runner::prepare(&mut subject, &control).with_context(|| format!("cannot check {model}"))?;
     let cases: Vec<_> = ALL.iter().copied().filter(|c| c.quick && c.services.contains(&service)).collect();

@@ -2,10 +2,18 @@
 
 use crate::matrix::said_undecided;
 use crate::report::Test;
+use harness::conform::cases::ALL;
+use harness::conform::control::Control;
+use harness::conform::runner::{self, Options};
+use harness::conform::scene::Effort;
+use harness::conform::subject::{Origin, Subject};
 use record::conform::CaseVerdict;
+use servers::Support;
+use servers::registry::Entry;
 use service::Kind;
 use std::path::Path;
 use std::time::Duration;
+use sys::Family;
 
 /// Cases that must have been decided, and well, for a check to mean something: an undecided case is said and does not fail.
 const DECIDED: usize = 5;
@@ -30,6 +38,57 @@ fn conforms(model: &str, kind: Kind) -> Result<(), String> {
     if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
 }
 
+/// Cases that are run in a family other than TCP: those of the family, and the ends of a connection and of a server.
+const CASES: &[&str] =
+    &["dgram/", "unix/", "udgram/", "stream/exact", "half/client-fin", "sigpipe/fin", "stop/term"];
+
+fn serves(entry: &Entry, family: Family) -> bool {
+    (entry.model.supports)(family) == Support::Yes && servers::unsupported(entry.model.name).is_none()
+}
+
+/// Every model in every family that it serves beside TCP.
+fn families() -> impl Iterator<Item = Test> {
+    [Family::Unix, Family::Udp, Family::Unixgram].into_iter().flat_map(|family| {
+        let serving = servers::MODELS.iter().filter(move |entry| serves(entry, family));
+        serving.map(move |entry| {
+            let model = entry.model.name;
+            Test::new(format!("model::{model}::{family}"), move || conforms_in(model, family))
+        })
+    })
+}
+
+fn conforms_in(model: &str, family: Family) -> Result<(), String> {
+    let program = env!("CARGO_BIN_EXE_harness").into();
+    let origin = Origin::Ours { program, args: runner::serve_args(model) };
+    let mut subject = Subject::new(model, origin, Kind::Echo, 1);
+    (subject.nature, subject.family) = (runner::nature_of(model), family);
+    let control = Control::start(Kind::Echo, 1).map_err(|e| e.to_string())?;
+    let chosen: Vec<_> = ALL
+        .iter()
+        .copied()
+        .filter(|case| case.families.contains(&family))
+        .filter(|case| CASES.iter().any(|prefix| case.id.starts_with(prefix)))
+        .collect();
+    let options = Options { effort: Effort::Quick, strict: false, seed: 1, until: None };
+    let done = runner::run(&mut subject, &control, &chosen, &options, &|| false, |_, _| {});
+    let bad: Vec<String> = done
+        .cases
+        .iter()
+        .filter(|c| !matches!(c.verdict, CaseVerdict::Ok | CaseVerdict::Info | CaseVerdict::Skipped))
+        .filter(|c| !said_undecided(model, &c.id, c.verdict, &c.actual))
+        .map(|c| format!("{} {}: {}; aftermath: {}", c.verdict.name(), c.id, c.actual, c.aftermath))
+        .collect();
+    if done.count(CaseVerdict::Ok) < DECIDED {
+        return Err(format!(
+            "only {} of {} cases held: {}",
+            done.count(CaseVerdict::Ok),
+            chosen.len(),
+            bad.join("\n")
+        ));
+    }
+    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n")) }
+}
+
 pub(crate) fn tests() -> Vec<Test> {
     let more = [
         ("fork", Kind::Sized),
@@ -43,7 +102,8 @@ pub(crate) fn tests() -> Vec<Test> {
         ("iterative", Kind::Greeting),
         ("epoll", Kind::Greeting),
     ];
-    let all = servers::MODELS.iter().map(|entry| (entry.model.name, Kind::Echo)).chain(more);
+    let on_tcp = servers::MODELS.iter().filter(|entry| serves(entry, Family::Tcp));
+    let all = on_tcp.map(|entry| (entry.model.name, Kind::Echo)).chain(more);
     // Not counted as passed.
     let all = all.filter(|(model, kind)| {
         let reason = servers::unsupported(model);
@@ -52,6 +112,7 @@ pub(crate) fn tests() -> Vec<Test> {
         }
         reason.is_none()
     });
-    all.map(|(model, kind)| Test::new(format!("model::{model}::{kind}"), move || conforms(model, kind)))
-        .collect()
+    let on_tcp =
+        all.map(|(model, kind)| Test::new(format!("model::{model}::{kind}"), move || conforms(model, kind)));
+    on_tcp.chain(families()).collect()
 }

@@ -221,7 +221,12 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("outputs::interrupted", interrupted),
         Test::new("faults::never_ready", || shell("exec sleep 600", "stream/exact", 3, "did not listen")),
         Test::new("faults::prints_much", || {
-            shell("yes | head -c 200000000 & yes | head -c 200000000 >&2 & exec {mutant}", "stream/exact", 0, "1 OK")
+            shell(
+                "yes | head -c 200000000 & yes | head -c 200000000 >&2 & exec {mutant}",
+                "stream/exact",
+                0,
+                "1 OK",
+            )
         }),
         Test::new("faults::ignores_sigterm", || shell("trap : TERM; {mutant}; :", "stop/term", 1, "FAILED")),
         Test::new("faults::forks_away", || shell("setsid {mutant} & sleep 0.2", "stream/exact", 0, "1 OK")),

@@ -1,10 +1,11 @@
 //! What happens on a connection: room, bytes, ends, and what a request becomes by it. Not here: connects and planned aborts.
 
 use super::Engine;
-use super::slot::{Read, State};
+use super::slot::{Read, Request, State};
 use super::stages::Stage;
 use crate::abort;
 use crate::tally::{Failure, Phase};
+use crate::tap::{Entry, Outcome};
 use service::client::{Client as _, Mismatch};
 use sys::clock::monotonic_ns as clock;
 use sys::{Event, Interest};
@@ -95,6 +96,11 @@ impl Engine<'_> {
                     return now;
                 }
                 Ok(Read::Bytes { count, filled }) => {
+                    if let Some(request) = &mut slot.request
+                        && request.first_ns == 0
+                    {
+                        request.first_ns = now;
+                    }
                     if !self.take(i, &buffer[..count], now) || !filled {
                         return now;
                     }
@@ -154,6 +160,7 @@ impl Engine<'_> {
             let latency_ns = now.saturating_sub(request.arrival.due_ns);
             let service_ns = self.source.is_open().then(|| now.saturating_sub(request.begun_ns));
             self.recorder.completed(now, latency_ns, service_ns, self.timeout_ns);
+            self.log(i, request, Outcome::Completed, now);
             self.resolved(now);
             self.last_completed_ns = now;
         }
@@ -187,14 +194,12 @@ impl Engine<'_> {
     }
 
     fn fail_all(&mut self, i: usize, failure: Failure, now: u64) {
-        let slot = &mut self.slots[i];
-        while let Some(request) = slot.request.take().or_else(|| slot.behind.pop_front()) {
+        while let Some(request) = self.slots[i].next_open() {
             if request.arrival.counted {
-                self.recorder.requests.failed += 1;
+                self.recorder.failed(now);
                 self.recorder.error(failure, request.abort.is_some());
-                self.recorder.intervals.failed(now);
-                self.outstanding -= 1;
-                self.last_resolved_ns = now;
+                self.log(i, request, Outcome::Failed, now);
+                self.resolved(now);
             }
         }
     }
@@ -204,6 +209,22 @@ impl Engine<'_> {
         if self.stage == Stage::Window {
             self.recorder.error(failure, chosen);
         }
+    }
+
+    /// Logs how a request of the window ended, where a log is kept.
+    pub(super) fn log(&mut self, i: usize, request: Request, outcome: Outcome, now: u64) {
+        let slot = &self.slots[i];
+        let Request { arrival, begun_ns, first_ns, .. } = request;
+        self.recorder.tap.ended(Entry {
+            k: arrival.k,
+            due_ns: arrival.due_ns,
+            begun_ns,
+            first_ns,
+            done_ns: now,
+            connection: self.index + slot.index * self.config.threads,
+            generation: slot.generation,
+            outcome,
+        });
     }
 
     /// A request of the window has found its end.

@@ -14,6 +14,7 @@ use super::Engine;
 use super::slot::State;
 use crate::abort::{Kind, Phase};
 use crate::tally::{self, Failure};
+use crate::tap::Outcome;
 use service::client::{Client as _, Mismatch};
 use sys::Interest;
 use sys::clock::monotonic_ns as clock;
@@ -176,6 +177,7 @@ impl Engine<'_> {
             && request.arrival.counted
         {
             self.recorder.aborted(abort, proven);
+            self.log(i, request, Outcome::Aborted, now);
             self.resolved(now);
         }
         self.disconnect(i);

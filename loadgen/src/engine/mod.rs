@@ -26,6 +26,7 @@ pub(crate) use stages::PATIENCE;
 use crate::config::{Config, nanoseconds};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
+use crate::tap::Tap;
 use crate::{Error, limits};
 use meter::Meter;
 use service::Kind;
@@ -167,6 +168,11 @@ impl<'a> Engine<'a> {
         })
     }
 
+    /// What the thread passes on while it runs.
+    pub(crate) fn tap(&mut self, tap: Tap) {
+        self.recorder.tap = tap;
+    }
+
     /// Runs warm-up, window and end along `line`.
     ///
     /// # Errors
@@ -260,7 +266,7 @@ impl<'a> Engine<'a> {
             }
         }
         let slot = &mut self.slots[i];
-        let request = slot::Request { arrival, begun_ns: now, abort };
+        let request = slot::Request { arrival, begun_ns: now, first_ns: 0, abort };
         if slot.request.is_some() {
             // There is a connection then, and no abort: see `Config::check`.
             slot.behind.push_back(request);

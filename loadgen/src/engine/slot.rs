@@ -34,6 +34,8 @@ pub(super) struct Request {
     pub(super) arrival: Arrival,
     /// When it began: the connect, where it needs one, else the send.
     pub(super) begun_ns: u64,
+    /// When the first byte of its reply was read; 0 before.
+    pub(super) first_ns: u64,
     /// How and where it is to be given up.
     pub(super) abort: Option<(Phase, Kind)>,
 }
@@ -119,6 +121,11 @@ impl Slot {
     /// The descriptor; `None` where there is no connection.
     pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
         self.fd.as_ref().map(|fd| fd.as_fd())
+    }
+
+    /// Takes the oldest request that is out.
+    pub(super) fn next_open(&mut self) -> Option<Request> {
+        self.request.take().or_else(|| self.behind.pop_front())
     }
 
     /// True where the request that is out is to be given up in this phase.

@@ -4,6 +4,7 @@ use super::slot::State;
 use super::{Engine, Harvest, Timeline};
 use crate::Error;
 use crate::config::Stop;
+use crate::tap::{Entry, Outcome};
 
 /// How long an interrupted run waits for replies: nobody watches an interrupt for longer.
 const HURRY_NS: u64 = 100_000_000;
@@ -103,6 +104,16 @@ impl Engine<'_> {
         while let Some(waiting) = self.queue.pop_front() {
             if waiting.arrival.counted {
                 self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
+                self.recorder.tap.ended(Entry {
+                    k: waiting.arrival.k,
+                    due_ns: waiting.arrival.due_ns,
+                    begun_ns: 0,
+                    first_ns: 0,
+                    done_ns: closed_ns,
+                    connection: u32::MAX,
+                    generation: 0,
+                    outcome: Outcome::Unsent,
+                });
             }
         }
         self.stage = Stage::Drain { until_ns };
@@ -128,10 +139,13 @@ impl Engine<'_> {
             // In a closed loop a request is due when it begins; the ages below are no service times.
             self.recorder.service = self.recorder.latency.clone();
         }
-        for slot in &self.slots {
-            for request in slot.request.iter().chain(&slot.behind).filter(|request| request.arrival.counted) {
+        for i in 0..self.slots.len() {
+            let open: Vec<_> = self.slots[i].request.iter().chain(&self.slots[i].behind).copied().collect();
+            for request in open.into_iter().filter(|request| request.arrival.counted) {
                 let age_ns = now.saturating_sub(request.arrival.due_ns);
-                self.recorder.unanswered(age_ns, self.timeout_ns, slot.state == State::Dialling);
+                let dialling = self.slots[i].state == State::Dialling;
+                self.recorder.unanswered(age_ns, self.timeout_ns, dialling);
+                self.log(i, request, Outcome::Unanswered, now);
             }
         }
         Harvest {

@@ -12,22 +12,22 @@ use std::sync::Arc;
 #[derive(Debug, clap::Args)]
 pub(crate) struct HttpFlags {
     /// http: method [default: GET, with --body POST]
-    #[arg(long, value_name = "NAME", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "NAME", help_heading = "Requests")]
     method: Option<String>,
     /// http: a header field, `Name: value`; repeatable
-    #[arg(short = 'H', long, value_name = "FIELD", help_heading = "Requests")]
+    #[arg(short = 'H', long, hide_short_help = true, value_name = "FIELD", help_heading = "Requests")]
     header: Vec<String>,
     /// http: content of each request, TEXT with \r \n \xNN, or @FILE
-    #[arg(long, value_name = "TEXT", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "TEXT", help_heading = "Requests")]
     body: Option<String>,
     /// http: more paths than the URL's, asked for in turn: a path, or @FILE with one on each line; repeatable
-    #[arg(long, value_name = "PATH", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "PATH", help_heading = "Requests")]
     path: Vec<String>,
     /// http: status codes that will do, as 200,404 or 2xx [default: 200 to 399]
-    #[arg(long, value_name = "CODES", value_delimiter = ',', help_heading = "Requests", value_parser = parse_status)]
+    #[arg(long, hide_short_help = true, value_name = "CODES", value_delimiter = ',', help_heading = "Requests", value_parser = parse_status)]
     expect_status: Vec<Status>,
     /// http: what the content of each answer is: TEXT, @FILE, or regex:RE that matches in it
-    #[arg(long, value_name = "WHAT", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "WHAT", help_heading = "Requests")]
     expect_body: Option<String>,
 }
 

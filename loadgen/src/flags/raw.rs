@@ -28,13 +28,19 @@ impl FromStr for Spoken {
 #[derive(Debug, clap::Args)]
 pub(crate) struct RawFlags {
     /// raw: what is sent, TEXT with \r \n \xNN {seq} {conn}, or @FILE; repeatable, one for each --expect
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Requests")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "TEXT",
+        allow_hyphen_values = true,
+        help_heading = "Requests"
+    )]
     send: Vec<String>,
     /// raw: the reply: bytes:TEXT, file:PATH, delim:TEXT, length:u32be[@OFFSET][+ADD], count:N, regex:RE, eof
-    #[arg(long, value_name = "WHAT", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "WHAT", help_heading = "Requests")]
     expect: Vec<String>,
     /// raw: what the server says first on a connection, as in --expect
-    #[arg(long, value_name = "WHAT", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "WHAT", help_heading = "Requests")]
     banner: Option<String>,
 }
 

@@ -86,7 +86,10 @@ fn mistakes_get_one_line_and_exit_2() {
 
 #[test]
 fn help_fits_a_screen() {
-    let output = output(&["--help"]);
+    // What belongs to HTTP and to protocols of one's own stands in the long help alone.
+    let long = output(&["--help"]);
+    assert!(String::from_utf8(long.stdout).unwrap().contains("--expect-body"));
+    let output = output(&["-h"]);
     assert_eq!(output.status.code(), Some(0));
     assert!(output.stderr.is_empty());
     let text = String::from_utf8(output.stdout).unwrap();

@@ -3,8 +3,8 @@
 use crate::load::Summary;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hdrhistogram::Histogram;
 use hdrhistogram::serialization::{Deserializer, Serializer, V2DeflateSerializer};
+use hdrhistogram::{Counter, Histogram};
 
 /// Smallest value told apart, nanoseconds.
 pub const LOW_NS: u64 = 1;
@@ -32,7 +32,7 @@ pub fn new() -> Result<Histogram<u64>, BadHistogram> {
 ///
 /// # Errors
 /// [`BadHistogram`] when the library cannot write it.
-pub fn encode(histogram: &Histogram<u64>) -> Result<String, BadHistogram> {
+pub fn encode<T: Counter>(histogram: &Histogram<T>) -> Result<String, BadHistogram> {
     let mut bytes = Vec::new();
     V2DeflateSerializer::new().serialize(histogram, &mut bytes).map_err(|e| BadHistogram(e.to_string()))?;
     Ok(STANDARD.encode(bytes))
@@ -43,6 +43,14 @@ pub fn encode(histogram: &Histogram<u64>) -> Result<String, BadHistogram> {
 /// # Errors
 /// [`BadHistogram`] when the text is not such a histogram.
 pub fn decode(text: &str) -> Result<Histogram<u64>, BadHistogram> {
+    decode_as(text)
+}
+
+/// Reads what [`encode`] wrote, into counters of another size.
+///
+/// # Errors
+/// [`BadHistogram`] when the text is not such a histogram, or a count does not fit.
+pub fn decode_as<T: Counter>(text: &str) -> Result<Histogram<T>, BadHistogram> {
     let bytes = STANDARD.decode(text).map_err(|e| BadHistogram(e.to_string()))?;
     Deserializer::new().deserialize(&mut bytes.as_slice()).map_err(|e| BadHistogram(e.to_string()))
 }
@@ -72,6 +80,7 @@ pub fn summary(histogram: &Histogram<u64>, exact: Option<Exact>) -> Summary {
         p99: percentile(histogram, 99.0),
         p99_9: percentile(histogram, 99.9),
         max: Some(exact.map_or_else(|| histogram.max(), |e| e.max)),
+        sum: exact.and_then(|e| u64::try_from(e.sum).ok()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! JSON `null`), never 0. Readers must ignore fields that they do not know; [`SCHEMA`] changes when a field changes its meaning.
 #![forbid(unsafe_code)]
 
+pub mod analysis;
 pub mod conform;
 pub mod exit;
 pub mod histogram;
@@ -11,6 +12,7 @@ pub mod load;
 pub mod machine;
 pub mod run;
 pub mod store;
+pub mod used;
 pub mod workers;
 
 pub use exit::Exit;

@@ -1,10 +1,13 @@
 //! What one run of the load generator leaves behind; the JSON of `loadgen --json`. Not here: how it was measured.
 
+use crate::analysis::{Part, Statistics};
+use crate::used::{Host, Server, ThreadUse};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The result of one run of the load generator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// [`crate::SCHEMA`].
     pub schema: u32,
@@ -50,10 +53,28 @@ pub struct Load {
     pub intervals: Vec<Interval>,
     /// The whole distributions, V2 with DEFLATE, base64 (HdrHistogram's own text form).
     pub histograms: Histograms,
+    /// What can be said of the window beyond its numbers; absent in files of older versions.
+    #[serde(default)]
+    pub statistics: Option<Statistics>,
+    /// What the server used in the window, where `--pid` named it.
+    #[serde(default)]
+    pub server: Option<Server>,
+    /// What the kernel of this host counted in the window.
+    #[serde(default)]
+    pub host: Option<Host>,
+    /// The results that this one was merged from; empty for a run.
+    #[serde(default)]
+    pub parts: Vec<Part>,
+}
+
+/// The JSON schema of a [`Load`], draft 2020-12.
+#[must_use]
+pub fn schema() -> schemars::Schema {
+    schemars::schema_for!(Load)
 }
 
 /// What was asked of the generator.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct LoadConfig {
     /// Service spoken.
     pub service: String,
@@ -80,7 +101,7 @@ pub struct LoadConfig {
 }
 
 /// Whether a run's numbers can be believed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
     /// The conclusion.
     pub state: VerdictState,
@@ -103,7 +124,7 @@ impl Verdict {
 }
 
 /// The conclusion about a run, from best to worst.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum VerdictState {
     /// Nothing speaks against it.
@@ -117,7 +138,7 @@ pub enum VerdictState {
 /// What became of the requests of the timed window.
 ///
 /// `scheduled = sent + unsent`, `sent = completed + failed + unanswered + aborted`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Requests {
     /// Due within the window (open loop), or begun (closed loop).
     pub scheduled: u64,
@@ -138,7 +159,7 @@ pub struct Requests {
 }
 
 /// Bytes that went over sockets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Bytes {
     /// Written.
     pub sent: u64,
@@ -149,7 +170,7 @@ pub struct Bytes {
 /// A distribution in a few numbers; a percentile is absent where fewer than 100 values stand above it.
 ///
 /// `p50` and `p90` are shown from 1 value on the far side too few only when the count is 0.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// Values recorded.
     pub count: u64,
@@ -167,10 +188,13 @@ pub struct Summary {
     pub p99_9: Option<u64>,
     /// Largest value, exact.
     pub max: Option<u64>,
+    /// Sum, exact; absent in files of older versions, and where it does not fit.
+    #[serde(default)]
+    pub sum: Option<u64>,
 }
 
 /// Connections of a run.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Connections {
     /// Wanted at the same time.
     pub wanted: u64,
@@ -181,7 +205,7 @@ pub struct Connections {
 }
 
 /// Connections closed abruptly, as planned.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Aborts {
     /// Requests chosen for it.
     pub planned: u64,
@@ -196,7 +220,7 @@ pub struct Aborts {
 }
 
 /// How often a cause was met in a phase.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ErrorCount {
     /// `connect`, `send`, `receive`, `content`, `timeout` …
     pub phase: String,
@@ -207,7 +231,7 @@ pub struct ErrorCount {
 }
 
 /// What the generator itself used in the timed window.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Generator {
     /// User and system time per request sent, in nanoseconds.
     pub cpu_ns_per_request: Option<f64>,
@@ -219,10 +243,13 @@ pub struct Generator {
     pub run_queue_wait_ns: Option<u64>,
     /// Largest resident set in bytes.
     pub peak_rss_bytes: u64,
+    /// Each thread by itself.
+    #[serde(default)]
+    pub threads: Vec<ThreadUse>,
 }
 
 /// One interval of the window (a second, or a tenth of one in short runs).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Start, from the start of the window, in nanoseconds.
     pub start_ns: u64,
@@ -241,7 +268,7 @@ pub struct Interval {
 }
 
 /// Whole distributions, V2 with DEFLATE, base64.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Histograms {
     /// Of [`Load::latency_ns`].
     pub latency: String,
@@ -251,4 +278,7 @@ pub struct Histograms {
     pub lag: String,
     /// Of [`Load::connect_ns`].
     pub connect: String,
+    /// Latencies of what was completed in each of [`Load::intervals`], with two digits; empty in files of older versions.
+    #[serde(default)]
+    pub intervals: Vec<String>,
 }

@@ -159,12 +159,16 @@ fn the_suite_covers_the_registry() {
             "uring",
             "uring-multishot",
             "uring-reuseport",
-            "compio"
+            "compio",
+            "dgram-batched",
+            "dgram-gso",
+            "dgram-connected"
         ],
-        "add the new model to each_model!"
+        "add the new model to each_model!, or to each_datagram_model!"
     );
     let by_port: Vec<&str> = servers::MODELS
         .iter()
+        .filter(|entry| (entry.model.supports)(sys::Family::Tcp) == servers::Support::Yes)
         .filter(|entry| (entry.model.supports)(sys::Family::Unix) != servers::Support::Yes)
         .map(|entry| entry.model.name)
         .collect();

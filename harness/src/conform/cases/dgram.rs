@@ -300,7 +300,7 @@ pub(super) static OVERLOAD: Case = Case {
     services: CARRIED,
     timing: true,
     requirement: "After more datagrams than it can take, a server answers again (udp(7); unix(7): the sender waits)",
-    acceptable: "the next client is answered within 1 s; what was lost is reported",
+    acceptable: "the next client, asking again where it is not answered, is answered within 2 s; what was lost is reported",
     probe: overload,
     ..BASE
 };
@@ -334,8 +334,16 @@ fn overload(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let start = Instant::now();
     let mut next = target.clone();
-    next.reply = scene.pace.scale(Duration::from_secs(1));
-    next.canary(9).map_err(|f| f.during(format!("after {sent} datagrams in a flood")))?;
+    next.reply = Duration::from_millis(250);
+    let limit = scene.pace.scale(Duration::from_secs(2));
+    let mut tries = 9;
+    // What is asked while the queue is still full is lost, as datagrams are: it is asked again.
+    while let Err(fault) = next.canary(tries) {
+        if !fault.is_silence() || start.elapsed() > limit {
+            return Err(fault.during(format!("after {sent} datagrams in a flood")));
+        }
+        tries += 1;
+    }
     Ok(Outcome::Holds(format!(
         "the next client after {} ms; of a flood of {sent}, {answered} answers were still there to be read, {refused} sends had to wait",
         start.elapsed().as_millis()

@@ -1,5 +1,10 @@
 //! The summary for people. Not here: anything that a program should read; that is the JSON.
 
+mod comparison;
+mod used;
+
+pub(crate) use comparison::render_comparison;
+
 use crate::units::{show_bytes, show_ns};
 use record::load::Summary;
 use record::{Load, VerdictState};
@@ -18,7 +23,9 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     times(load, out)?;
     requests(load, out)?;
     errors(load, out)?;
-    generator(load, out)?;
+    used::certainty(load, out)?;
+    used::generator(load, out)?;
+    used::server(load, out)?;
     verdict(load, out)
 }
 
@@ -34,7 +41,24 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         out,
         "{} connections, {} threads, {loop_}, seed {}",
         config.connections, config.threads, config.seed
-    )
+    )?;
+    match load.warm_up_ns {
+        0 => writeln!(out, "no warm-up: the window begins with the first request")?,
+        ns => writeln!(out, "{} of warm-up before the window, thrown away", show_ns(ns as f64))?,
+    }
+    if !load.parts.is_empty() {
+        writeln!(out, "merged from {} results", load.parts.len())?;
+    }
+    for part in &load.parts {
+        let (start, length) = (part.offset_ns as f64 / 1e9, part.elapsed_ns as f64 / 1e9);
+        let state = state_word(part.verdict.state);
+        writeln!(
+            out,
+            "  {}: {} replies, from {start:.2} s for {length:.2} s, {} connections, seed {}, {state}",
+            part.id, part.completed, part.connections, part.seed
+        )?;
+    }
+    Ok(())
 }
 
 fn times(load: &Load, out: &mut String) -> fmt::Result {
@@ -120,23 +144,17 @@ fn errors(load: &Load, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn generator(load: &Load, out: &mut String) -> fmt::Result {
-    let g = &load.generator;
-    let cpu = g.cpu_ns_per_request.map_or("-".to_owned(), show_ns);
-    write!(out, "\n  generator: {cpu} CPU per request, busiest thread {:.0} %", g.busy_share * 100.0)?;
-    if load.config.rate_per_s.is_none() && g.busy_share > 0.95 {
-        write!(out, " (the rate may be the generator's own limit)")?;
-    }
-    writeln!(out)
-}
-
-fn verdict(load: &Load, out: &mut String) -> fmt::Result {
-    let word = match load.verdict.state {
+/// The verdict in a word.
+pub(crate) const fn state_word(state: VerdictState) -> &'static str {
+    match state {
         VerdictState::Valid => "valid",
         VerdictState::Suspect => "SUSPECT",
         VerdictState::Invalid => "INVALID",
-    };
-    writeln!(out, "\nverdict: {word}")?;
+    }
+}
+
+fn verdict(load: &Load, out: &mut String) -> fmt::Result {
+    writeln!(out, "\nverdict: {}", state_word(load.verdict.state))?;
     for reason in &load.verdict.reasons {
         writeln!(out, "  - {reason}")?;
     }

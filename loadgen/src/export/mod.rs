@@ -1,14 +1,21 @@
-//! The results as files: JSON, CSV, HdrHistogram log. Not here: the summary for people.
+//! The results as files: JSON, CSV, and where they go. Not here: the summary for people, and the formats of others.
+
+mod hgrm;
+mod hlog;
+mod openmetrics;
+mod requests;
+
+pub(crate) use hgrm::hgrm;
+pub(crate) use hlog::hlog;
+pub(crate) use openmetrics::openmetrics;
+pub(crate) use requests::requests;
 
 use crate::Error;
-use crate::run::Finished;
-use hdrhistogram::serialization::V2DeflateSerializer;
-use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
 use record::Load;
+use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::{Duration, UNIX_EPOCH};
 
 /// Where a result goes: a file, written whole or not at all, or standard output (`-`).
 #[derive(Clone, Debug)]
@@ -23,8 +30,18 @@ impl FromStr for Destination {
 }
 
 impl Destination {
+    /// Standard output.
+    pub(crate) fn stdout() -> Self {
+        Self("-".into())
+    }
+
     pub(crate) fn is_stdout(&self) -> bool {
         self.0.as_os_str() == "-"
+    }
+
+    /// True where the name ends like this.
+    pub(crate) fn ends_with(&self, ending: &str) -> bool {
+        self.0.as_os_str().to_string_lossy().ends_with(ending)
     }
 
     /// Finds out before the run what would fail after it.
@@ -67,8 +84,8 @@ fn broken(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error 
     Error::Output { path: PathBuf::from("-"), source: io::Error::other(source) }
 }
 
-/// The whole result as one JSON object.
-pub(crate) fn json(load: &Load) -> Result<Vec<u8>, Error> {
+/// A whole result as one JSON object.
+pub(crate) fn json(load: &impl Serialize) -> Result<Vec<u8>, Error> {
     let mut bytes = serde_json::to_vec_pretty(load).map_err(broken)?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -76,35 +93,14 @@ pub(crate) fn json(load: &Load) -> Result<Vec<u8>, Error> {
 
 /// The intervals as CSV, with the names and units of the record.
 pub(crate) fn csv(load: &Load) -> Result<Vec<u8>, Error> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    for interval in &load.intervals {
-        writer.serialize(interval).map_err(broken)?;
-    }
-    writer.into_inner().map_err(|e| broken(e.into_error()))
+    table(&load.intervals)
 }
 
-/// The latencies of completed requests, an interval a line, as the Java tools read them: log format 1.3, values in nanoseconds,
-/// the column of maxima in milliseconds.
-///
-/// Requests that were not answered are in no interval; the histogram in the JSON has their ages.
-pub(crate) fn hlog(finished: &Finished) -> Result<Vec<u8>, Error> {
-    let load = &finished.load;
-    let start = UNIX_EPOCH + Duration::from_nanos(load.started_at_ns);
-    let mut bytes = Vec::new();
-    let mut serializer = V2DeflateSerializer::new();
-    {
-        let mut log = IntervalLogWriterBuilder::new()
-            .add_comment("[Histogram log format version 1.3]")
-            .add_comment(&format!("[Latency from the intended start, in ns; target {}]", load.target))
-            .with_start_time(start)
-            .with_base_time(start)
-            .with_max_value_divisor(1e6)
-            .begin_log_with(&mut bytes, &mut serializer)
-            .map_err(broken)?;
-        for (start_ns, length_ns, slice) in finished.intervals.rows(load.elapsed_ns) {
-            let (at, length) = (Duration::from_nanos(start_ns), Duration::from_nanos(length_ns));
-            log.write_histogram(&slice.latency, at, length, None).map_err(|e| broken(e.to_string()))?;
-        }
+/// Rows as CSV, with the names of their fields.
+pub(crate) fn table(rows: &[impl Serialize]) -> Result<Vec<u8>, Error> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        writer.serialize(row).map_err(broken)?;
     }
-    Ok(bytes)
+    writer.into_inner().map_err(|e| broken(e.into_error()))
 }

@@ -1,0 +1,190 @@
+//! The subcommands: what is done with results that are there, and texts about the command itself. Not here: runs.
+
+use super::Cli;
+use super::results::Exports;
+use crate::export::{self, Destination};
+use crate::merge::{self, Align};
+use crate::stored::{self, Stored};
+use crate::{Error, compare, summary};
+use clap::{Args, CommandFactory as _, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use record::{Exit, VerdictState};
+use std::path::PathBuf;
+
+/// What to do instead of a run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Merge results of one load: histograms added, counters summed, nothing averaged
+    Merge(Merge),
+    /// Say stored results again, or write one in another format
+    Report(Report),
+    /// Two results, or two sets of repeats, side by side, with intervals
+    Compare(Compare),
+    /// Completions for a shell, on standard output
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: Shell,
+    },
+    /// The manual page (roff), on standard output
+    Man,
+    /// The JSON schema of a result, on standard output
+    Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Merge {
+    /// Results of `loadgen --json`, two or more
+    #[arg(required = true, num_args = 2.., value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// clock: windows of one time; start: the same, where clocks differ; chain: repeats, one behind the other
+    #[arg(long, value_enum, default_value = "clock", hide_possible_values = true)]
+    align: Align,
+    #[command(flatten)]
+    exports: Exports,
+    /// No summary
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// Results of `loadgen --json`
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    exports: Exports,
+    /// No summary
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// The two results: before and after
+    #[arg(num_args = 2, value_name = "FILE", conflicts_with_all = ["base", "head"], required_unless_present = "base")]
+    files: Vec<PathBuf>,
+    /// Repeats of the one side, two or more
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "head")]
+    base: Vec<PathBuf>,
+    /// Repeats of the other side, two or more
+    #[arg(long, num_args = 1.., value_name = "FILE", requires = "base")]
+    head: Vec<PathBuf>,
+    /// Changes within this are none
+    #[arg(long, value_name = "PERCENT", default_value = "0%", value_parser = crate::units::parse_share)]
+    margin: f64,
+    /// Exit 1 on a row of this kind (,-separated): worse, better
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', hide_possible_values = true)]
+    fail_on: Vec<FailOn>,
+    /// The comparison as JSON; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<Destination>,
+    /// No table
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Worse,
+    Better,
+}
+
+/// Does it.
+pub(crate) fn execute(command: &Command) -> Result<Exit, Error> {
+    match command {
+        Command::Merge(args) => run_merge(args),
+        Command::Report(args) => run_report(args),
+        Command::Compare(args) => run_compare(args),
+        Command::Completions { shell } => {
+            let mut bytes = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "loadgen", &mut bytes);
+            put(&bytes)
+        }
+        Command::Man => {
+            let mut bytes = Vec::new();
+            clap_mangen::Man::new(Cli::command())
+                .render(&mut bytes)
+                .map_err(|source| Error::Output { path: "-".into(), source })?;
+            put(&bytes)
+        }
+        Command::Schema => put(&export::json(&record::load::schema())?),
+    }
+}
+
+fn put(bytes: &[u8]) -> Result<Exit, Error> {
+    Destination::stdout().write(bytes).map(|()| Exit::Fine)
+}
+
+fn read(files: &[PathBuf]) -> Result<Vec<Stored>, Error> {
+    files.iter().map(|file| stored::read(file)).collect()
+}
+
+fn run_merge(args: &Merge) -> Result<Exit, Error> {
+    args.exports.check()?;
+    let finished = merge::merge(&read(&args.files)?, args.align)?;
+    args.exports.write(&finished)?;
+    if !args.quiet {
+        args.exports.say(&summary::render(&finished.load));
+    }
+    Ok(validity(finished.load.verdict.state))
+}
+
+fn run_report(args: &Report) -> Result<Exit, Error> {
+    args.exports.check()?;
+    let results = read(&args.files)?;
+    if args.exports.any() {
+        let [result] = &results[..] else {
+            return Err(Error::Usage("one file at a time can be written in another format".to_owned()));
+        };
+        if args.exports.hlog.is_some() && result.finished.latencies.is_empty() {
+            return Err(result.refuse("it has no histograms of its intervals: an older loadgen wrote it"));
+        }
+        args.exports.write(&result.finished)?;
+    }
+    if !args.quiet {
+        for result in &results {
+            let name = match results.len() {
+                1 => String::new(),
+                _ => format!("== {} ==\n", result.path.display()),
+            };
+            args.exports.say(&format!("{name}{}", summary::render(result.load())));
+        }
+    }
+    Ok(validity(results.iter().map(|r| r.load().verdict.state).max().unwrap_or(VerdictState::Valid)))
+}
+
+/// A stored run that is invalid is as unfit as a fresh one.
+fn validity(state: VerdictState) -> Exit {
+    if state == VerdictState::Invalid { Exit::Unfit } else { Exit::Fine }
+}
+
+fn run_compare(args: &Compare) -> Result<Exit, Error> {
+    let (base, head) = match &args.files[..] {
+        [base, head] => (read(std::slice::from_ref(base))?, read(std::slice::from_ref(head))?),
+        _ => (read(&args.base)?, read(&args.head)?),
+    };
+    if let Some(file) = &args.json {
+        file.check()?;
+    }
+    let comparison = compare::compare(&base, &head, args.margin)?;
+    if let Some(file) = &args.json {
+        file.write(&export::json(&comparison)?)?;
+    }
+    if !args.quiet {
+        let text = summary::render_comparison(&comparison);
+        let beside = args.json.as_ref().is_some_and(Destination::is_stdout);
+        let exports = Exports { json: args.json.clone().filter(|_| beside), ..Exports::default() };
+        exports.say(&text);
+    }
+    if comparison.validity == VerdictState::Invalid {
+        return Ok(super::complain("one of the runs is invalid: nothing follows from it", Exit::Unfit));
+    }
+    let met = |what: &FailOn| {
+        let word = match what {
+            FailOn::Worse => compare::Word::Worse,
+            FailOn::Better => compare::Word::Better,
+        };
+        comparison.rows.iter().any(|row| row.word == word)
+    };
+    Ok(if args.fail_on.iter().any(met) { Exit::Found } else { Exit::Fine })
+}

@@ -1,0 +1,227 @@
+//! Flags that say what becomes of a result: files, words, the exit code. Not here: what is in the files.
+
+use crate::export::{self, Destination};
+use crate::live::Screen;
+use crate::run::Finished;
+use crate::tap::RequestLog;
+use crate::watch::Watch;
+use crate::{Error, summary, units};
+use clap::{Args, ValueEnum};
+use record::{Exit, Load, VerdictState};
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Files that can be made of a result, fresh or stored.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Exports {
+    /// The whole result; - for standard output
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) json: Option<Destination>,
+    /// One line for each interval (of a sweep: each rate)
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) csv: Option<Destination>,
+    /// HdrHistogram log of the intervals
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) hlog: Option<Destination>,
+    /// HdrHistogram percentiles as text, in ms
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) hgrm: Option<Destination>,
+    /// OpenMetrics text, for Prometheus
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    pub(crate) openmetrics: Option<Destination>,
+}
+
+impl Exports {
+    fn all(&self) -> impl Iterator<Item = &Destination> {
+        [&self.json, &self.csv, &self.hlog, &self.hgrm, &self.openmetrics].into_iter().flatten()
+    }
+
+    /// Finds out before the run what would fail after it.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        for file in self.all() {
+            file.check()?;
+        }
+        if self.all().filter(|file| file.is_stdout()).count() > 1 {
+            return Err(Error::Usage("only one result can go to standard output".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// True where a file is asked for.
+    pub(crate) fn any(&self) -> bool {
+        self.all().next().is_some()
+    }
+
+    /// True where standard output is taken.
+    pub(crate) fn take_stdout(&self) -> bool {
+        self.all().any(Destination::is_stdout)
+    }
+
+    pub(crate) fn write(&self, finished: &Finished) -> Result<(), Error> {
+        let load = &finished.load;
+        let latency = || record::histogram::decode(&load.histograms.latency);
+        if let Some(file) = &self.json {
+            file.write(&export::json(load)?)?;
+        }
+        if let Some(file) = &self.csv {
+            file.write(&export::csv(load)?)?;
+        }
+        if let Some(file) = &self.hlog {
+            file.write(&export::hlog(finished)?)?;
+        }
+        if let Some(file) = &self.hgrm {
+            file.write(&export::hgrm(&latency()?, &load.latency_ns))?;
+        }
+        if let Some(file) = &self.openmetrics {
+            file.write(&export::openmetrics(load, &latency()?))?;
+        }
+        Ok(())
+    }
+
+    /// Says `text` to people: on standard output, or beside it where a file goes there.
+    pub(crate) fn say(&self, text: &str) {
+        // Nobody reads it any more where that fails.
+        let _ = if self.take_stdout() {
+            std::io::stderr().write_all(text.as_bytes())
+        } else {
+            std::io::stdout().write_all(text.as_bytes())
+        };
+    }
+}
+
+/// What becomes of the result of a run.
+#[derive(Debug, Args)]
+pub(crate) struct Results {
+    #[command(flatten)]
+    pub(crate) exports: Exports,
+    /// Every request one by one: CSV for *.csv, else JSON lines
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    log: Option<Destination>,
+    /// Requests in it at most; the rest is counted
+    #[arg(long, hide_short_help = true, value_name = "N", default_value = "1M", value_parser = units::parse_count, help_heading = "Results", requires = "log")]
+    log_room: u64,
+    /// The server's process: its CPU, memory, switches in the result
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), help_heading = "Results")]
+    pid: Option<i32>,
+    /// Exit 1 on errors, late, unanswered, collateral, suspect (,-joined)
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        help_heading = "Results"
+    )]
+    fail_on: Vec<FailOn>,
+    /// A line each TIME [1s] on standard error, no view
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = units::parse_time, help_heading = "Results")]
+    progress: Option<Duration>,
+    /// No summary, no view
+    #[arg(short, long, help_heading = "Results")]
+    pub(crate) quiet: bool,
+}
+
+/// What makes a run that was made well a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// Any error, on any connection.
+    Errors,
+    /// A reply after the timeout.
+    Late,
+    /// A request without a reply at the end.
+    Unanswered,
+    /// An error on a connection that was not to be aborted.
+    Collateral,
+    /// A verdict that is not `valid`.
+    Suspect,
+    /// A verdict of `invalid`, which is exit 3 in any case; accepted so that it can be said.
+    Invalid,
+}
+
+/// Most requests that a log has room for: 64 bytes each.
+const LOG_ROOM: u64 = 1 << 28;
+
+impl Results {
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.exports.check()?;
+        if let Some(file) = &self.log {
+            file.check()?;
+            if file.is_stdout() && self.exports.take_stdout() {
+                return Err(Error::Usage("only one result can go to standard output".to_owned()));
+            }
+        }
+        if self.progress.is_some_and(|every| every < Duration::from_millis(10)) {
+            return Err(Error::Usage("`--progress` below 10 ms would be in the way of the run".to_owned()));
+        }
+        if let Some(pid) = self.pid
+            && crate::procs::name(pid).is_none()
+        {
+            return Err(Error::Usage(format!("`--pid {pid}`: there is no such process")));
+        }
+        Ok(())
+    }
+
+    /// How to look at a run.
+    pub(crate) fn watch(&self) -> Watch {
+        Watch {
+            pid: self.pid,
+            log_room: self.log.as_ref().map(|_| self.log_room.min(LOG_ROOM) as usize),
+            screen: Screen::for_stderr(self.progress, self.quiet),
+        }
+    }
+
+    /// The same without a log, for runs of which there are many.
+    pub(crate) fn watch_server(&self) -> Watch {
+        Watch { pid: self.pid, ..Watch::default() }
+    }
+
+    pub(crate) fn has_log(&self) -> bool {
+        self.log.is_some()
+    }
+
+    /// Writes what was asked for, and says the rest; returns how the command ends.
+    pub(crate) fn conclude(&self, mut finished: Finished) -> Result<Exit, Error> {
+        let log = finished.log.take();
+        self.exports.write(&finished)?;
+        let mut text = summary::render(&finished.load);
+        if let (Some((log, open_ns)), Some(file)) = (log, &self.log) {
+            text.push_str(&self.write_log(log, open_ns, file)?);
+        }
+        if !self.quiet {
+            match self.log.as_ref().is_some_and(Destination::is_stdout) {
+                true => drop(std::io::stderr().write_all(text.as_bytes())),
+                false => self.exports.say(&text),
+            }
+        }
+        Ok(judge(&self.fail_on, &finished.load))
+    }
+
+    /// Writes the log; returns what is to be said of it.
+    fn write_log(&self, log: RequestLog, open_ns: u64, file: &Destination) -> Result<String, Error> {
+        let cut = log.cut;
+        file.write(&export::requests(log, open_ns, file)?)?;
+        if cut == 0 {
+            return Ok(String::new());
+        }
+        let words = format!("the log was full: the last {cut} requests are not in it (--log-room)\n");
+        if self.quiet {
+            super::complain(words.trim_end(), Exit::Fine);
+        }
+        Ok(words)
+    }
+}
+
+/// What the run means for the exit code.
+fn judge(fail_on: &[FailOn], load: &Load) -> Exit {
+    if load.verdict.state == VerdictState::Invalid {
+        return super::complain(&load.verdict.reasons.join("; "), Exit::Unfit);
+    }
+    let met = |condition: &FailOn| match condition {
+        FailOn::Errors => load.requests.failed > 0 || !load.errors.is_empty(),
+        FailOn::Late => load.requests.late > 0,
+        FailOn::Unanswered => load.requests.unanswered > 0,
+        FailOn::Collateral => load.collateral_errors > 0,
+        FailOn::Suspect => load.verdict.state != VerdictState::Valid,
+        FailOn::Invalid => false,
+    };
+    if fail_on.iter().any(met) { Exit::Found } else { Exit::Fine }
+}

@@ -1,0 +1,35 @@
+//! HdrHistogram log of the intervals. Not here: the whole distribution (`hgrm`).
+
+use super::broken;
+use crate::Error;
+use crate::run::Finished;
+use hdrhistogram::serialization::V2DeflateSerializer;
+use hdrhistogram::serialization::interval_log::IntervalLogWriterBuilder;
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The latencies of completed requests, an interval a line, as the Java tools read them: log format 1.3, values in nanoseconds,
+/// the column of maxima in milliseconds.
+///
+/// Requests that were not answered are in no interval; the histogram in the JSON has their ages.
+pub(crate) fn hlog(finished: &Finished) -> Result<Vec<u8>, Error> {
+    let load = &finished.load;
+    let start = UNIX_EPOCH + Duration::from_nanos(load.started_at_ns);
+    let mut bytes = Vec::new();
+    let mut serializer = V2DeflateSerializer::new();
+    {
+        let mut log = IntervalLogWriterBuilder::new()
+            .add_comment("[Histogram log format version 1.3]")
+            .add_comment(&format!("[Latency from the intended start, in ns; target {}]", load.target))
+            .with_start_time(start)
+            .with_base_time(start)
+            .with_max_value_divisor(1e6)
+            .begin_log_with(&mut bytes, &mut serializer)
+            .map_err(broken)?;
+        for (interval, latency) in load.intervals.iter().zip(&finished.latencies) {
+            let at = Duration::from_nanos(interval.start_ns);
+            let length = Duration::from_nanos(interval.length_ns);
+            log.write_histogram(latency, at, length, None).map_err(|e| broken(e.to_string()))?;
+        }
+    }
+    Ok(bytes)
+}
