@@ -45,13 +45,20 @@ fn a_client_without_a_name_is_passed_over(on: Subject) {
 }
 
 fn a_client_that_does_not_read_holds_up_nobody(on: Subject) {
-    let server = Server::start(on, "echo");
-    let silent = Socket::to(&server);
+    for connected in [true, false] {
+        let server = Server::start(on, "echo");
+        let how = Client { connected, ..Client::default() };
+        nobody_is_held_up_by(Socket::open(&server.url.address, on.family, how), &server);
+    }
+}
+
+/// One that is connected can be sent as much as the server's send buffer holds, another as many as its own queue does (unix(7)).
+fn nobody_is_held_up_by(silent: Socket, server: &Server) {
     // Long ones, so that its answers alone would fill a send buffer of the default size.
     for _ in 0..64 {
         silent.send(&payload(30_000));
     }
-    let other = Socket::to(&server);
+    let other = Socket::to(server);
     let start = Instant::now();
     for _ in 0..5 {
         assert_eq!(other.exchange(b"ping"), b"ping");

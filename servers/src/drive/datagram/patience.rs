@@ -1,6 +1,6 @@
 //! How long a peer is waited for that does not take its answer now: a little, and only the first time. Not here: what is sent.
 //!
-//! A Unix client's queue holds few datagrams (net.unix.max_dgram_qlen, 10), and the kernel says of no client when it has room again
+//! The queue of a Unix client that is not connected to the server holds few datagrams (net.unix.max_dgram_qlen, 10), and the kernel says of no client when it has room again
 //! (unix(7)). A client that asks for more than that at once would lose answers by being off the processor for a moment; so it is looked
 //! at again for a while. Whoever was waited for in vain is remembered, and for a second nobody waits for it again.
 

@@ -11,8 +11,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// What a Unix server may have sent and its clients not read, in bytes. All of its clients share it, and the kernel counts an answer until
-/// it is read (unix(7)): with the default, three long answers to a client that does not read would leave none for the others. A
-/// client's queue holds eleven.
+/// it is read (unix(7)): with the default, three long answers to a client that does not read would leave none for the others. One that
+/// is connected can be sent as much as there is (its queue has no other limit), so this puts the end off and does not rule it out.
 const UNIX_SEND_BUFFER: usize = 4 << 20;
 
 /// A socket that receives at an address of its own.
