@@ -152,9 +152,12 @@ where
 /// # Errors
 /// Those of the runtime and of recvmsg(2) after which nothing more can be served.
 pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let counters = endpoint.options.counters;
+    counters.shared();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(endpoint.options.workers)
         .thread_name("worker")
+        .on_thread_start(move || counters.enter_shared())
         .enable_all()
         .build()?;
     let served = runtime.block_on(datagram::tasks::serve_until_stopped(service, endpoint));

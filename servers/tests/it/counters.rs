@@ -1,10 +1,13 @@
 //! `--counters FILE`: what every model counts, for connections that are known. Not here: who gets which connection (see `topology`).
 
-use crate::fixture::{Server, aloud, eventually, exchange, read_to_end, run};
+use crate::datagram::Socket as Datagrams;
+use crate::fixture::{Server, Subject, aloud, eventually, exchange, read_to_end, run};
+use servers::Support;
 use servers::counters::{Counts, Reader, Why};
 use std::net::Shutdown;
 use std::path::PathBuf;
 use std::time::Duration;
+use sys::Family;
 use sys::spawn::Begin;
 use tempfile::TempDir;
 
@@ -21,10 +24,14 @@ fn file() -> (TempDir, PathBuf) {
     (folder, file)
 }
 
-fn start(model: &'static str) -> Counted {
+fn start(on: impl Into<Subject>) -> Counted {
+    start_with(on, &[])
+}
+
+fn start_with(on: impl Into<Subject>, more: &[&str]) -> Counted {
     let (folder, file) = file();
-    let args = ["--workers", "2", "--counters", file.to_str().unwrap()];
-    let server = Server::with(model, "echo", &args, &Begin::default());
+    let args = [&["--workers", "2", "--counters", file.to_str().unwrap()], more].concat();
+    let server = Server::with(on, "echo", &args, &Begin::default());
     Counted { reader: Reader::open(&file).unwrap(), server, _folder: folder }
 }
 
@@ -69,15 +76,37 @@ fn counts(model: &'static str) {
     assert_eq!(sum.useful > 0, !hidden, "{model}: {sum:?}");
 }
 
+/// Runs a test on each model that serves the family.
+fn each(family: Family, test: impl Fn(Subject)) {
+    for model in servers::MODELS.iter().map(|entry| entry.model) {
+        match servers::unsupported(model.name) {
+            _ if (model.supports)(family) != Support::Yes => {}
+            None => test(Subject { model: model.name, family }),
+            Some(reason) => aloud(&format!("SKIPPED: {}: {reason}", model.name)),
+        }
+    }
+}
+
 #[test]
 fn every_model_counts_connections_bytes_and_ends() {
-    let on_tcp =
-        |entry: &&servers::registry::Entry| (entry.model.supports)(sys::Family::Tcp) == servers::Support::Yes;
-    for entry in servers::MODELS.iter().filter(on_tcp) {
-        match servers::unsupported(entry.model.name) {
-            None => counts(entry.model.name),
-            Some(reason) => aloud(&format!("SKIPPED: {}: {reason}", entry.model.name)),
-        }
+    each(Family::Tcp, |on| counts(on.model));
+}
+
+#[test]
+fn every_model_counts_datagrams_as_connections_of_one_exchange() {
+    for family in [Family::Udp, Family::Unixgram] {
+        each(family, |on| {
+            // Once as it comes, once after work that most do elsewhere.
+            let work = if family == Family::Udp { "spin:1us" } else { "sleep:1ms" };
+            let counted = start_with(on, &["--work", work]);
+            for bytes in [0, 10, 3000] {
+                assert_eq!(Datagrams::to(&counted.server).exchange(&vec![7; bytes]).len(), bytes);
+            }
+            let what = format!("{} on {family}", on.model);
+            eventually(&what, || (counted.sum().ended_by(Why::Service) == 3).then_some(()));
+            let sum = counted.sum();
+            assert_eq!((sum.accepted, sum.bytes_in, sum.bytes_out), (3, 3010, 3010), "{what}: {sum:?}");
+        });
     }
 }
 

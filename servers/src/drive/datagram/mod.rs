@@ -123,10 +123,14 @@ pub fn send(fd: BorrowedFd<'_>, reply: &Reply, message: &[u8], route: &Route) ->
     for (slice, piece) in slices.iter_mut().zip(pieces) {
         *slice = IoSlice::new(piece);
     }
-    let once = || datagram::send(fd, &slices[..used], route, Wait::No);
+    let once = || {
+        datagram::send(fd, &slices[..used], route, Wait::No)?;
+        counters::sent(pieces.iter().map(|piece| piece.len()).sum());
+        Ok(())
+    };
     loop {
         match once() {
-            Err(error) => match error.kind() {
+            Err(error) => match io::Error::kind(&error) {
                 io::ErrorKind::Interrupted => {}
                 io::ErrorKind::WouldBlock => return patience::wait(&route.peer, once),
                 // A UDP socket tells of an earlier datagram's fate, once: this one was not sent yet. A Unix socket tells of this one's.

@@ -41,9 +41,9 @@ fn next<S: Both>(
 pub fn serial<S: Both>(service: S, endpoint: &Endpoint) -> io::Result<()> {
     let fd = endpoint.listener.as_fd();
     stop::install(Some(fd), endpoint.options.grace)?;
-    endpoint.ready();
     endpoint.options.counters.workers(1);
     endpoint.options.counters.enter(0);
+    endpoint.ready();
     let mut clerk = Clerk::new(service, endpoint.url.family);
     while let Some(received) = next(&mut clerk, fd, |clerk, fd| clerk.take(fd, Wait::Socket))? {
         clerk.answer(fd, &received);

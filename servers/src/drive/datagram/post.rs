@@ -2,6 +2,7 @@
 
 use super::desk::Desk;
 use super::patience;
+use crate::counters;
 use service::datagram::{DatagramService, Reply};
 use service::pattern;
 use std::io;
@@ -106,7 +107,10 @@ impl Post {
         let Load::Posted(mut letter) = done.load else { return };
         self.under_way -= 1;
         let sent = match done.result.map_err(io::Error::from_raw_os_error) {
-            Ok(_) => Ok(()),
+            Ok(bytes) => {
+                counters::sent(bytes as usize);
+                Ok(())
+            }
             Err(error) if sys::errno::is_retry(&error) => {
                 let peer = letter.route().peer;
                 patience::wait(&peer, || letter.send_now(fd))

@@ -82,10 +82,10 @@ pub async fn serve_until_stopped<S: Both>(service: S, endpoint: Endpoint) -> io:
             _ = interrupt.recv() => {}
         }
     };
-    endpoint.ready();
     let options = endpoint.options;
     options.counters.shared();
     options.counters.enter_shared();
+    endpoint.ready();
     let clerk = Clerk::new(service, endpoint.url.family);
     let figures = serve(clerk, endpoint.listener, stop, options.grace).await?;
     figures.report(0);

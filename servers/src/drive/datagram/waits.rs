@@ -22,17 +22,18 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     // Before any thread, which inherit the mask.
     let signals = Async::new_nonblocking(Signals::new(false)?)?;
     let executor = Arc::new(Executor::new());
+    let options = endpoint.options;
+    options.counters.shared();
     for _ in 0..endpoint.options.workers {
         let executor = Arc::clone(&executor);
-        std::thread::Builder::new()
-            .name("worker".to_owned())
-            .spawn(move || smol::future::block_on(executor.run(std::future::pending::<()>())))?;
+        std::thread::Builder::new().name("worker".to_owned()).spawn(move || {
+            options.counters.enter_shared();
+            smol::future::block_on(executor.run(std::future::pending::<()>()))
+        })?;
     }
     let socket = Arc::new(Async::new_nonblocking(endpoint.listener.try_clone()?)?);
-    let options = endpoint.options;
     let mut clerk = Clerk::new(service, endpoint.url.family);
     let others = Arc::new(Others::default());
-    options.counters.shared();
     options.counters.enter_shared();
     let turn = |clerk: &mut Clerk<S>| {
         let start = |owed, leave| executor.spawn(pay(owed, Arc::clone(&socket), leave)).detach();
