@@ -20,7 +20,7 @@ const DECIDED: usize = 5;
 
 fn conforms(model: &str, kind: Kind) -> Result<(), String> {
     let exe = Path::new(env!("CARGO_BIN_EXE_harness"));
-    let check = harness::conform::check_model(exe, model, kind, Duration::from_secs(60))
+    let check = harness::conform::check_model(exe, model, kind, Duration::from_secs(240))
         .map_err(|e| format!("{e:#}"))?;
     let bad: Vec<String> = check
         .cases
