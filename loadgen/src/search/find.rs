@@ -16,6 +16,9 @@ use std::time::Duration;
 /// Highest rate that is tried where no bound is given.
 const HIGHEST: f64 = 1e8;
 
+/// Runs that are tried before a repeat counts as spoiled by the generator.
+const TRIES: usize = 3;
+
 /// What to find.
 pub(super) struct Plan {
     pub(super) objective: Objective,
@@ -124,21 +127,33 @@ fn step(rate_per_s: f64, plan: &Plan, runner: &mut Runner<'_>) -> Result<Option<
     let majority = plan.repeats as usize / 2 + 1;
     let (mut runs, mut outcomes) = (Vec::new(), Vec::new());
     for _ in 0..plan.repeats {
-        let Some(point) = runner.run(rate_per_s)? else { return Ok(None) };
-        outcomes.push(match plan.objective.is_met(&point) {
-            _ if point.spoiled => Outcome::Spoiled,
-            Some(true) => Outcome::Meets,
-            Some(false) => Outcome::Fails,
-            None => Outcome::Undecided,
-        });
-        runner.tell(&point.line());
-        runs.push(point);
+        let mut outcome = Outcome::Spoiled;
+        // What spoiled a run once may have passed; what the generator cannot do stays.
+        for _ in 0..TRIES {
+            let Some(point) = runner.run(rate_per_s)? else { return Ok(None) };
+            runner.tell(&point.line());
+            outcome = judge(plan, &point);
+            runs.push(point);
+            if outcome != Outcome::Spoiled {
+                break;
+            }
+        }
+        outcomes.push(outcome);
         let count = |what| outcomes.iter().filter(|o| **o == what).count();
         if count(Outcome::Meets) >= majority || count(Outcome::Fails) >= majority {
             break;
         }
     }
     Ok(Some(Step { rate_per_s, outcome: decide(&outcomes, majority), runs }))
+}
+
+fn judge(plan: &Plan, point: &Point) -> Outcome {
+    match plan.objective.is_met(point) {
+        _ if point.spoiled => Outcome::Spoiled,
+        Some(true) => Outcome::Meets,
+        Some(false) => Outcome::Fails,
+        None => Outcome::Undecided,
+    }
 }
 
 /// The majority meets, or it does not; where the generator's own part decides that, it says so.

@@ -5,7 +5,7 @@ use record::{Load, VerdictState};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::Ordering::SeqCst;
 
-fn command(args: &[&str]) -> Command {
+pub(crate) fn command(args: &[&str]) -> Command {
     #[expect(
         clippy::disallowed_methods,
         reason = "the command itself is under test, and every run of it ends by itself"
@@ -19,7 +19,7 @@ pub(crate) fn output(args: &[&str]) -> Output {
     command(args).output().unwrap()
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
@@ -74,6 +74,29 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
         (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
         (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
+        (&["-q", "100", "tcp://127.0.0.1:1"], "-R"),
+        (&["-t", "10s", "tcp://127.0.0.1:1"], "-d"),
+        (&["-o", "json", "tcp://127.0.0.1:1"], "--json"),
+        (&["--unix-socket", "/x", "http://127.0.0.1:1"], "unix:/PATH"),
+        (&["--pid", "0", "tcp://127.0.0.1:1"], "pid"),
+        (&["--pid", "2147483646", "tcp://127.0.0.1:1"], "no such process"),
+        (&["--log-room", "5", "tcp://127.0.0.1:1"], "--log"),
+        (&["--log", "-", "--json", "-", "tcp://127.0.0.1:1"], "standard output"),
+        (&["--progress=1us", "tcp://127.0.0.1:1"], "10 ms"),
+        (&["--find-max", "p99", "tcp://127.0.0.1:1"], "p99<5ms"),
+        (&["--find-max", "p99<5ms", "-R", "5", "tcp://127.0.0.1:1"], "--rate"),
+        (&["--find-max", "p99<5ms", "-n", "5", "tcp://127.0.0.1:1"], "--duration"),
+        (&["--find-max", "p99<5ms", "-d", "1s", "--between", "10..20", "tcp://127.0.0.1:1"], "too short"),
+        (&["--find-max", "p99<5ms", "--hlog", "/tmp/x", "tcp://127.0.0.1:1"], "--csv"),
+        (&["--between", "10..20", "tcp://127.0.0.1:1"], "--find-max"),
+        (&["--sweep", "20..10", "tcp://127.0.0.1:1"], "lower"),
+        (&["merge", "/nonexistent/a.json", "/nonexistent/b.json"], "/nonexistent/a.json"),
+        (&["merge", "/nonexistent/a.json"], "2 values"),
+        (&["report"], "FILE"),
+        (&["report", "/dev/null"], "not JSON"),
+        (&["compare", "a.json"], "2 values"),
+        (&["compare", "--base", "a.json"], "--head"),
+        (&["completions", "cmd"], "bash"),
     ] {
         let output = output(args);
         let text = stderr(&output);

@@ -5,6 +5,7 @@ mod aborts;
 mod accounting;
 mod cli;
 mod engine;
+mod exports;
 mod files;
 mod http;
 mod omission;
@@ -12,7 +13,10 @@ mod peer;
 mod pipeline;
 mod raw;
 mod schedule;
+mod search;
+mod stored;
 mod unix;
+mod view;
 
 use loadgen::schedule::Arrivals;
 use loadgen::{Config, Pacing, Stop};
