@@ -6,6 +6,7 @@
 
 use crate::cgroup::Group;
 use crate::spawn::Identity;
+use loadgen::procs::tree;
 use std::fs;
 use std::time::Duration;
 
@@ -141,21 +142,6 @@ fn interpolate(readings: &[Reading], at_ns: u64) -> Option<f64> {
     Some(before.cpu_ns as f64 + share * (after.cpu_ns - before.cpu_ns) as f64)
 }
 
-/// `root` and its descendants, by the kernel's own lists of children (proc_tid_children(5)): far cheaper than a walk of /proc.
-fn tree(root: i32) -> Vec<i32> {
-    let mut found = vec![root];
-    let mut next = 0;
-    while let Some(&pid) = found.get(next) {
-        next += 1;
-        let Ok(tasks) = fs::read_dir(format!("/proc/{pid}/task")) else { continue };
-        for task in tasks.flatten() {
-            let children = fs::read_to_string(task.path().join("children")).unwrap_or_default();
-            found.extend(children.split_ascii_whitespace().filter_map(|c| c.parse::<i32>().ok()));
-        }
-    }
-    found
-}
-
 fn memory_and_threads(pid: i32) -> Option<(u64, u64)> {
     let stat = procfs::process::Process::new(pid).ok()?.stat().ok()?;
     Some((stat.rss * procfs::page_size(), u64::try_from(stat.num_threads).unwrap_or(0)))
@@ -183,11 +169,7 @@ fn proc_cpu_ns(pid: i32) -> Option<u64> {
 /// How often a full listen queue has turned a connection away (ListenOverflows of /proc/net/netstat; the whole namespace).
 #[must_use]
 pub fn listen_overflows() -> Option<u64> {
-    let text = fs::read_to_string("/proc/net/netstat").ok()?;
-    let mut lines = text.lines().filter(|line| line.starts_with("TcpExt:"));
-    let (names, values) = (lines.next()?, lines.next()?);
-    let at = names.split(' ').position(|name| name == "ListenOverflows")?;
-    values.split(' ').nth(at)?.parse().ok()
+    loadgen::procs::host().listen_overflows
 }
 
 #[cfg(test)]

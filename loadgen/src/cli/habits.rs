@@ -42,7 +42,7 @@ const OTHERS: [(&str, &str); 17] = [
     ("-q", "-q is --quiet here; a rate in total is -R"),
     ("-r", "a rate in total is -R"),
     ("-a", "a number of requests is -n"),
-    ("-m", "-m is not taken: --size says how long a message is"),
+    ("-m", "a method is --method, the length of a message --size"),
     ("-s", "there are no scripts: see --service"),
     ("-w", "threads are -t, a warm-up is --warm-up"),
     ("-D", "a duration is -d, requests on a connection are --requests-per-connection"),
@@ -68,7 +68,7 @@ pub(crate) fn hint(args: &[OsString]) -> Option<&'static str> {
             return Some("-t is --threads here; a length of time is -d, an age is --timeout");
         }
         if word == "-d" && next.starts_with(['{', '[', '@']) {
-            return Some("-d is --duration here");
+            return Some("-d is --duration here; a body is --body");
         }
         let flag = word.split('=').next().unwrap_or(word);
         if let Some((_, text)) = OTHERS.iter().find(|(other, _)| *other == flag) {

@@ -215,6 +215,8 @@ impl Engine<'_> {
     pub(super) fn log(&mut self, i: usize, request: Request, outcome: Outcome, now: u64) {
         let slot = &self.slots[i];
         let Request { arrival, begun_ns, first_ns, .. } = request;
+        // A pipelined reply that came in one read with the one before it.
+        let first_ns = if first_ns == 0 && outcome == Outcome::Completed { now } else { first_ns };
         self.recorder.tap.ended(Entry {
             k: arrival.k,
             due_ns: arrival.due_ns,

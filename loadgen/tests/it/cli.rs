@@ -23,9 +23,21 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// Each of these is one line that has this word in it, and exit 2.
+fn refuses(mistakes: &[(&[&str], &str)]) {
+    for (args, word) in mistakes {
+        let output = output(args);
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
+        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
+        assert!(text.starts_with("loadgen: ") && text.contains(word), "{args:?}: {text}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+}
+
 #[test]
 fn mistakes_get_one_line_and_exit_2() {
-    for (args, word) in [
+    refuses(&[
         (&[][..], "URL"),
         (&["127.0.0.1:80"], "scheme"),
         (&["udp://127.0.0.1:80"], "targets are"),
@@ -74,6 +86,12 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
         (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
         (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
+    ]);
+}
+
+#[test]
+fn foreign_flags_and_bad_searches_get_one_line_and_exit_2() {
+    refuses(&[
         (&["-q", "100", "tcp://127.0.0.1:1"], "-R"),
         (&["-t", "10s", "tcp://127.0.0.1:1"], "-d"),
         (&["-o", "json", "tcp://127.0.0.1:1"], "--json"),
@@ -97,14 +115,7 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["compare", "a.json"], "2 values"),
         (&["compare", "--base", "a.json"], "--head"),
         (&["completions", "cmd"], "bash"),
-    ] {
-        let output = output(args);
-        let text = stderr(&output);
-        assert_eq!(output.status.code(), Some(2), "{args:?}: {text}");
-        assert_eq!(text.lines().count(), 1, "{args:?}: {text}");
-        assert!(text.starts_with("loadgen: ") && text.contains(word), "{args:?}: {text}");
-        assert!(output.stdout.is_empty(), "{args:?}");
-    }
+    ]);
 }
 
 #[test]

@@ -75,3 +75,9 @@ fn checked(args: &[&str]) -> Load {
     check_accounting(&load);
     load
 }
+
+/// Says aloud that a test could not be made here.
+#[expect(clippy::print_stderr, reason = "the test runner's own channel")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: {why}");
+}

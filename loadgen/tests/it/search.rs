@@ -32,7 +32,7 @@ fn slow() -> Peer {
 fn spoiled(output: &Output) -> bool {
     let spoiled = output.status.code() == Some(3);
     if spoiled {
-        eprintln!("SKIPPED: the generator was late, this machine is too busy: {}", stderr(output));
+        crate::skipped(&format!("the generator was late, this machine is too busy: {}", stderr(output)));
     }
     spoiled
 }
@@ -135,7 +135,7 @@ fn a_sweep_ends_behind_overload() {
     let overloaded: Vec<bool> = points.iter().map(|p| p["overloaded"].as_bool().unwrap()).collect();
     // 5, 16, 50, 158 …: the fourth cannot be done, and none is tried behind the first that could not.
     if points.last().is_some_and(|last| last["spoiled"] == true) {
-        eprintln!("SKIPPED: the generator was late, this machine is too busy");
+        crate::skipped("the generator was late, this machine is too busy");
         return;
     }
     assert!((2..=4).contains(&points.len()), "{points:?}");

@@ -32,7 +32,7 @@ fn on_a_terminal(args: &str, colour: bool, meanwhile: impl FnOnce(u32)) -> Optio
     command.env("NO_COLOR", if colour { "" } else { "1" });
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let Ok(child) = child else {
-        eprintln!("SKIPPED: script(1) is not here, and a terminal is needed");
+        crate::skipped("script(1) is not here, and a terminal is needed");
         return None;
     };
     meanwhile(child.id());
