@@ -16,9 +16,6 @@ use std::time::Duration;
 /// Highest rate that is tried where no bound is given.
 const HIGHEST: f64 = 1e8;
 
-/// Runs that are tried before a repeat counts as spoiled by the generator.
-const TRIES: usize = 3;
-
 /// What to find.
 pub(super) struct Plan {
     pub(super) objective: Objective,
@@ -127,18 +124,9 @@ fn step(rate_per_s: f64, plan: &Plan, runner: &mut Runner<'_>) -> Result<Option<
     let majority = plan.repeats as usize / 2 + 1;
     let (mut runs, mut outcomes) = (Vec::new(), Vec::new());
     for _ in 0..plan.repeats {
-        let mut outcome = Outcome::Spoiled;
-        // What spoiled a run once may have passed; what the generator cannot do stays.
-        for _ in 0..TRIES {
-            let Some(point) = runner.run(rate_per_s)? else { return Ok(None) };
-            runner.tell(&point.line());
-            outcome = judge(plan, &point);
-            runs.push(point);
-            if outcome != Outcome::Spoiled {
-                break;
-            }
-        }
-        outcomes.push(outcome);
+        let Some(tried) = runner.try_rate(rate_per_s)? else { return Ok(None) };
+        outcomes.extend(tried.last().map(|point| judge(plan, point)));
+        runs.extend(tried);
         let count = |what| outcomes.iter().filter(|o| **o == what).count();
         if count(Outcome::Meets) >= majority || count(Outcome::Fails) >= majority {
             break;
@@ -241,6 +229,12 @@ fn words(answer: &Answer) -> String {
         (Some(meets), None) => {
             format!("{objective} holds at {meets:.0} requests/s, and nothing above was tried")
         }
+        (None, Some(fails)) if answer.limited_by == Some(Limit::Generator) => {
+            format!(
+                "nothing is known of {objective}: the generator could not do its part at {fails:.0} requests/s, \
+                 the lowest rate tried"
+            )
+        }
         (None, Some(fails)) => {
             format!("{objective} is not met at {fails:.0} requests/s, the lowest rate tried")
         }
@@ -289,6 +283,29 @@ mod tests {
         assert!(found.meets.unwrap() <= 5_000.0 && found.limit == Some(Limit::Generator), "{found:?}");
         let (found, _) = against(100.0, HIGHEST, 50.0, 10.0);
         assert_eq!((found.meets, found.limit), (None, Some(Limit::Generator)));
+    }
+
+    #[test]
+    fn what_the_generator_spoiled_is_not_said_of_the_server() {
+        let url: sys::Url = "tcp://127.0.0.1:9".parse().unwrap();
+        let mut answer = Answer {
+            schema: SCHEMA,
+            target: url.to_string(),
+            config: crate::Config::new(url).describe(),
+            objective: "p99<5ms".to_owned(),
+            resolution: 0.05,
+            repeats: 3,
+            meets_per_s: None,
+            fails_per_s: Some(1_000.0),
+            limited_by: Some(Limit::Generator),
+            cut_short: false,
+            steps: Vec::new(),
+        };
+        assert!(words(&answer).starts_with("nothing is known of p99<5ms: the generator"));
+        answer.limited_by = Some(Limit::Server);
+        assert!(words(&answer).starts_with("p99<5ms is not met at 1000 requests/s"));
+        answer.meets_per_s = Some(900.0);
+        assert!(words(&answer).starts_with("p99<5ms holds at 900 requests/s; at 1000 it was not met"));
     }
 
     #[test]

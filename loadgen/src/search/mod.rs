@@ -22,6 +22,9 @@ use sweep::Range;
 /// Between two steps: what the last one left in the server's queues may go.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Runs of one rate before the generator counts as not able to do it: what spoiled a run once may have passed.
+const TRIES: usize = 3;
+
 /// Flags of searches.
 #[derive(Debug, Args)]
 pub(crate) struct Search {
@@ -105,6 +108,18 @@ struct Runner<'a> {
 }
 
 impl Runner<'_> {
+    /// Runs at a rate, each told, until one is not spoiled by the generator, at most [`TRIES`]; the last one counts. `None` when
+    /// the search was interrupted.
+    fn try_rate(&mut self, rate_per_s: f64) -> Result<Option<Vec<Point>>, Error> {
+        let mut points: Vec<Point> = Vec::new();
+        while points.len() < TRIES && points.last().is_none_or(|last| last.spoiled) {
+            let Some(point) = self.run(rate_per_s)? else { return Ok(None) };
+            self.tell(&point.line());
+            points.push(point);
+        }
+        Ok(Some(points))
+    }
+
     /// One run at a rate; `None` when the search was interrupted.
     fn run(&mut self, rate_per_s: f64) -> Result<Option<Point>, Error> {
         if self.stop.load(Relaxed) {

@@ -65,11 +65,8 @@ pub(super) fn execute(range: Range, runner: &mut Runner<'_>) -> Result<Exit, Err
             left_out.push(rate);
             continue;
         }
-        match runner.run(rate)? {
-            Some(point) => {
-                runner.tell(&point.line());
-                points.push(point);
-            }
+        match runner.try_rate(rate)? {
+            Some(tried) => points.extend(tried.into_iter().last()),
             None => {
                 cut_short = true;
                 left_out.push(rate);
