@@ -62,7 +62,7 @@ impl Watcher {
     /// Watches `root` and all that it makes from now on; in a control group where one can be made.
     #[must_use]
     pub fn new(root: Identity) -> Self {
-        let group = Group::make().filter(|group| group.add(root.pid).is_ok());
+        let group = Group::make().filter(|group| take_in(group, root.pid));
         let mut watcher = Self { root, group, readings: Vec::new(), peak: Peak::default() };
         watcher.sample();
         watcher
@@ -131,6 +131,27 @@ impl Watcher {
     pub fn zombies(&self) -> u64 {
         let zombie = |pid: &i32| crate::spawn::identity::entry(*pid).is_some_and(|e| e.state == 'Z');
         tree(self.root.pid).iter().filter(|pid| zombie(pid)).count() as u64
+    }
+}
+
+/// Puts the whole tree in the group; false where its root could not be. A pool's workers were made before the server said that it
+/// was ready, and a process that moves takes its children of tomorrow along, not those of yesterday (cgroups(7)).
+fn take_in(group: &Group, root: i32) -> bool {
+    if group.add(root).is_err() {
+        return false;
+    }
+    let mut taken = vec![root];
+    loop {
+        // Once more after each round: a child may have been made by one that had not moved yet.
+        let new: Vec<i32> = tree(root).into_iter().filter(|pid| !taken.contains(pid)).collect();
+        if new.is_empty() {
+            return true;
+        }
+        for pid in new {
+            // One that has ended meanwhile is no loss.
+            let _ = group.add(pid);
+            taken.push(pid);
+        }
     }
 }
 
