@@ -61,15 +61,7 @@ pub(crate) fn merge(results: &[Stored], align: Align) -> Result<Finished, Error>
 
 /// Adds what can be summed.
 fn add_counters(sum: &mut Load, other: &Load) {
-    let (mine, theirs) = (&mut sum.requests, &other.requests);
-    mine.scheduled += theirs.scheduled;
-    mine.sent += theirs.sent;
-    mine.unsent += theirs.unsent;
-    mine.completed += theirs.completed;
-    mine.failed += theirs.failed;
-    mine.unanswered += theirs.unanswered;
-    mine.aborted += theirs.aborted;
-    mine.late += theirs.late;
+    sum.requests += &other.requests;
     sum.bytes.sent += other.bytes.sent;
     sum.bytes.received += other.bytes.received;
     sum.connections.made += other.connections.made;

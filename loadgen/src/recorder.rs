@@ -145,15 +145,7 @@ impl Recorder {
     /// # Errors
     /// None with histograms of one shape; the signature is that of the library.
     pub(crate) fn merge(&mut self, other: Self) -> Result<(), Error> {
-        let (mine, theirs) = (&mut self.requests, &other.requests);
-        mine.scheduled += theirs.scheduled;
-        mine.sent += theirs.sent;
-        mine.unsent += theirs.unsent;
-        mine.completed += theirs.completed;
-        mine.failed += theirs.failed;
-        mine.unanswered += theirs.unanswered;
-        mine.aborted += theirs.aborted;
-        mine.late += theirs.late;
+        self.requests += &other.requests;
         self.latency.merge(&other.latency)?;
         self.service.merge(&other.service)?;
         self.lag.merge(&other.lag)?;

@@ -5,6 +5,7 @@ use crate::used::{Host, Server, ThreadUse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::ops::AddAssign;
 
 /// The result of one run of the load generator.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +157,19 @@ pub struct Requests {
     pub aborted: u64,
     /// Completed after the time-out (a part of `completed`).
     pub late: u64,
+}
+
+impl AddAssign<&Self> for Requests {
+    fn add_assign(&mut self, other: &Self) {
+        self.scheduled += other.scheduled;
+        self.sent += other.sent;
+        self.unsent += other.unsent;
+        self.completed += other.completed;
+        self.failed += other.failed;
+        self.unanswered += other.unanswered;
+        self.aborted += other.aborted;
+        self.late += other.late;
+    }
 }
 
 /// Bytes that went over sockets.

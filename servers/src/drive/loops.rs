@@ -5,6 +5,7 @@
 //! says at its end, by its exit code, that one was lost. When all are gone, it ends.
 
 use super::reactor::{Parts, Reactor, Stop};
+use crate::counters::Counters;
 use crate::endpoint::{Endpoint, announce};
 use service::Service;
 use std::io;
@@ -15,7 +16,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use sys::signal::{Received, Signals};
 use sys::socket::wait_readable;
-use sys::{Bell, Poller};
+use sys::{Bell, Poller, Url};
 
 /// Threads with a loop each.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ pub struct Team {
     ended: Arc<Bell>,
     left: Arc<AtomicUsize>,
     threads: Vec<JoinHandle<io::Result<()>>>,
+    counters: Counters,
     ready: (Sender<()>, Receiver<()>),
 }
 
@@ -52,12 +54,14 @@ impl Drop for Leave {
 }
 
 impl Team {
-    /// Nobody yet. Signals must be blocked before the first thread is made.
+    /// Nobody yet of `workers`, each of which counts in a line of its own. Signals must be blocked before the first thread is made.
     ///
     /// # Errors
     /// Those of eventfd(2).
-    pub fn new() -> io::Result<Self> {
+    pub fn new(counters: Counters, workers: usize) -> io::Result<Self> {
+        counters.workers(workers);
         Ok(Self {
+            counters,
             stop: Arc::new(Bell::new()?),
             ended: Arc::new(Bell::new()?),
             left: Arc::default(),
@@ -92,9 +96,11 @@ impl Team {
         self.left.fetch_add(1, SeqCst);
         let leave = Leave(Arc::clone(&self.left), Arc::clone(&self.ended));
         let waiting = Waiting(self.ready.0.clone());
-        let name = format!("loop-{}", self.threads.len());
+        let (worker, counters) = (self.threads.len(), self.counters);
+        let name = format!("loop-{worker}");
         self.threads.push(Builder::new().name(name).spawn(move || {
             let _leave = leave;
+            counters.enter(worker);
             body(waiting)
         })?);
         Ok(())
@@ -112,6 +118,16 @@ impl Team {
             return Ok(());
         }
         self.end().and(Err(io::Error::other("a loop did not start")))
+    }
+
+    /// Says that the server at `url` can serve once every loop waits, then waits for the signal and stops all.
+    ///
+    /// # Errors
+    /// Those of [`await_ready`](Self::await_ready) and [`supervise`](Self::supervise).
+    pub fn open(mut self, url: &Url, signals: &Signals) -> io::Result<()> {
+        self.await_ready()?;
+        announce(url);
+        self.supervise(signals)
     }
 
     /// Waits for the signal, then stops all; ends earlier when no loop is left.
@@ -162,8 +178,7 @@ pub fn run<S: Service, P: Poller + 'static>(
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let listeners: Vec<Arc<OwnedFd>> = std::iter::once(listener).chain(siblings).map(Arc::new).collect();
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     for worker in 0..options.workers {
         let parts = Parts {
             listener: Some(Arc::clone(&listeners[worker % listeners.len()])),
@@ -174,7 +189,6 @@ pub fn run<S: Service, P: Poller + 'static>(
         };
         let service = service.clone();
         team.start(move |waiting| {
-            options.counters.enter(worker);
             let reactor = Reactor::new(service, poller()?, parts)?;
             waiting.say();
             reactor.serve()
@@ -182,9 +196,7 @@ pub fn run<S: Service, P: Poller + 'static>(
     }
     // The last loop that leaves closes the listener, not this thread at the end.
     drop(listeners);
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 #[cfg(test)]
@@ -193,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_panics_leaves_the_others_their_order_to_stop_and_is_told_of_at_the_end() {
-        let mut team = Team::new().unwrap();
+        let mut team = Team::new(Counters::OFF, 2).unwrap();
         team.start(|waiting| {
             waiting.say();
             std::panic::resume_unwind(Box::new("no message on standard error"));
@@ -214,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_cannot_start_ends_the_others() {
-        let mut team = Team::new().unwrap();
+        let mut team = Team::new(Counters::OFF, 2).unwrap();
         let stop = team.stop_bell();
         team.start(move |waiting| {
             waiting.say();

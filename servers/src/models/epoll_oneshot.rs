@@ -5,7 +5,6 @@ use crate::axes::{Axes, Capacity, everything};
 use crate::drive::datagram::{self, Both};
 use crate::drive::loops::Team;
 use crate::drive::oneshot::{BATCH, Shared, Worker};
-use crate::endpoint::announce;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
@@ -37,22 +36,18 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     let mut epoll = Epoll::oneshot(BATCH)?;
     let shared = Shared::new(service, listener, team.stop_bell(), options.grace, &mut epoll)?;
     let shared = Arc::new(shared);
-    for number in 0..options.workers {
+    for _ in 0..options.workers {
         let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share()));
         team.start(move |waiting| {
-            options.counters.enter(number);
             waiting.say();
             worker.serve(&shared)
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 /// Serves datagrams until it is told to stop.

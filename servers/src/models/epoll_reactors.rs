@@ -56,11 +56,10 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    options.counters.workers(options.workers);
     let seats: Vec<Arc<Seat>> = (0..options.workers).map(|_| Arc::default()).collect();
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     let mut doors = Vec::with_capacity(options.workers);
-    for (worker, seat) in seats.iter().enumerate() {
+    for seat in &seats {
         let inbox = Inbox::new()?;
         doors.push(inbox.door());
         let parts = Parts {
@@ -73,7 +72,6 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         let (service, seat) = (service.clone(), Arc::clone(seat));
         team.start(move |waiting| {
             let _vacate = Vacate(seat);
-            options.counters.enter(worker);
             let reactor = Reactor::new(service, inbox, parts)?;
             waiting.say();
             reactor.serve()

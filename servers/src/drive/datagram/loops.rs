@@ -63,22 +63,18 @@ pub fn run_shared<S: Both, P: Poller + 'static>(
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
     let sockets: Vec<Arc<OwnedFd>> = std::iter::once(listener).chain(siblings).map(Arc::new).collect();
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     for worker in 0..options.workers {
         let socket = Arc::clone(&sockets[worker % sockets.len()]);
         let stop = Stop::Bell(team.stop_bell());
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
-            options.counters.enter(worker);
             let turns = Loop::new(socket, stop, options.grace, Desk::new(clerk, None), poller()?)?;
             waiting.say();
             turns.serve(worker)
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 struct Loop<S, P> {

@@ -5,7 +5,7 @@ use super::desk::Desk;
 use super::{Both, Clerk, Figures};
 use crate::counters;
 use crate::drive::loops::Team;
-use crate::endpoint::{Endpoint, announce};
+use crate::endpoint::Endpoint;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
@@ -26,23 +26,19 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint, mut epoll: Epoll) -> io::R
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
     let socket = Arc::new(listener);
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     epoll.add(socket.as_fd(), SOCKET, Interest::READ)?;
     epoll.add_for_all(team.stop_bell().as_fd(), STOP)?;
     for worker in 0..options.workers {
         let (socket, epoll) = (Arc::clone(&socket), epoll.share());
         let desk = Desk::new(Clerk::new(service.clone(), url.family), None);
         team.start(move |waiting| {
-            options.counters.enter(worker);
             waiting.say();
             work(desk, &socket, epoll, options.grace)?.report(worker);
             Ok(())
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 /// One thread's part, until it is told to stop and owes nothing, or its grace is over.

@@ -5,7 +5,7 @@
 use super::tasks::{Leave, Others, Owed, turn};
 use super::{Both, Clerk, Figures, send};
 use crate::drive::loops::Team;
-use crate::endpoint::{Endpoint, announce};
+use crate::endpoint::Endpoint;
 use compio::runtime::fd::PollFd;
 use compio::runtime::{Runtime, spawn};
 use compio::time::sleep;
@@ -25,14 +25,12 @@ use sys::signal::Signals;
 pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     for worker in 0..options.workers {
         let socket = listener.try_clone()?;
         let bell = team.stop_bell().as_fd().try_clone_to_owned()?;
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
-            options.counters.enter(worker);
             let runtime = Runtime::new()?;
             waiting.say();
             let figures = runtime.block_on(work(clerk, socket, bell, options.grace))?;
@@ -40,9 +38,7 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
             Ok(())
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 async fn work<S: Both>(

@@ -44,10 +44,10 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    options.counters.workers(options.workers);
     let socket = Arc::new(listener);
     let (back, free) = bounded(QUEUE * options.workers);
-    let (mut team, mut hatches) = (Team::new()?, Vec::with_capacity(options.workers));
+    let (mut team, mut hatches) =
+        (Team::new(options.counters, options.workers)?, Vec::with_capacity(options.workers));
     for worker in 0..options.workers {
         let (into, from) = bounded(QUEUE);
         let bell = Arc::new(Bell::new()?);
@@ -55,7 +55,6 @@ pub fn serve<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
         let desk = Desk::new(Clerk::new(service.clone(), url.family), None);
         let (socket, back) = (Arc::clone(&socket), back.clone());
         team.start(move |waiting| {
-            options.counters.enter(worker);
             let mut epoll = Epoll::new()?;
             epoll.add(bell.as_fd(), SOCKET, Interest::READ)?;
             waiting.say();

@@ -52,22 +52,18 @@ pub fn run<S: Both>(service: S, endpoint: Endpoint, receive: Receive) -> io::Res
 pub fn run_shared<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let signals = Signals::new(false)?;
     let Endpoint { listener, siblings, url, options, .. } = endpoint;
-    options.counters.workers(1 + siblings.len());
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, 1 + siblings.len())?;
     for (worker, socket) in std::iter::once(listener).chain(siblings).enumerate() {
         let stop = Stop::Bell(team.stop_bell());
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
-            options.counters.enter(worker);
             // In the thread that uses it (SINGLE_ISSUER).
             let mut turns = Loop::new(socket, stop, &options, clerk, Receive::Multi)?;
             waiting.say();
             turns.serve(worker)
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 struct Loop<S> {

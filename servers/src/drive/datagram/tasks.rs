@@ -4,7 +4,7 @@
 use super::{BUDGET, Both, Clerk, Figures, Taken, send};
 use crate::counters::{self, Why};
 use crate::drive::loops::Team;
-use crate::endpoint::{Endpoint, announce};
+use crate::endpoint::Endpoint;
 use service::Work;
 use service::datagram::Answer;
 use std::future::Future;
@@ -100,15 +100,13 @@ pub fn per_core<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    options.counters.workers(options.workers);
-    let mut team = Team::new()?;
+    let mut team = Team::new(options.counters, options.workers)?;
     for worker in 0..options.workers {
         // Each runtime has an epoll of its own, and wants a descriptor of its own.
         let socket = listener.try_clone()?;
         let bell = team.stop_bell().as_fd().try_clone_to_owned()?;
         let clerk = Clerk::new(service.clone(), url.family);
         team.start(move |waiting| {
-            options.counters.enter(worker);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
             let figures = runtime.block_on(async {
                 let bell = watch(bell)?;
@@ -122,9 +120,7 @@ pub fn per_core<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
             Ok(())
         })?;
     }
-    team.await_ready()?;
-    announce(&url);
-    team.supervise(&signals)
+    team.open(&url, &signals)
 }
 
 async fn serve<S: Both>(
