@@ -125,6 +125,10 @@ pub(super) static CROSSTALK: Case = Case {
 /// Fewer than the workers of a pool that is started to be checked.
 const TOGETHER: u64 = 48;
 
+/// A queue that is full drops the SYN, which is sent again after 1, 3 and 7 seconds (tcp(7), tcp_syn_retries): how short it is, is the
+/// matter of 2.2.
+const SENT_AGAIN: Duration = Duration::from_secs(10);
+
 fn crosstalk(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     if scene.serial() {
         return Ok(Outcome::Info("serial: there is never a second connection".to_owned()));
@@ -138,6 +142,7 @@ fn crosstalk(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     };
     let mut peers = (0..TOGETHER).map(|_| connect(&mut next)).collect::<Result<Vec<_>, _>>()?;
     let rounds = scene.count(12, 4);
+    let patience = scene.pace.scale(SENT_AGAIN);
     for round in 0..rounds {
         for peer in &mut peers {
             let size = random.random_range(1..=3_000);
@@ -161,10 +166,21 @@ fn crosstalk(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
                 peer.reset();
             }
         }
+        // Begun, and not waited for: a queue too short for them all takes the rest when the server goes on.
+        let mut coming = Vec::new();
         for _ in 0..replaced {
-            peers.push(connect(&mut next)?);
+            next += 1;
+            coming.push(Peer::start(&target, next, None)?);
         }
         drop(frozen);
+        for peer in coming {
+            if !peer.connected(patience)? {
+                return Ok(Outcome::Inconclusive(format!(
+                    "its queue does not take {replaced} connections at once"
+                )));
+            }
+            peers.push(peer);
+        }
     }
     for peer in &mut peers {
         peer.exchange(64).map_err(|f| f.during("after the last round"))?;
