@@ -25,6 +25,14 @@ pub struct Model {
     pub supports: fn(Family) -> Support,
 }
 
+impl Model {
+    /// Whether it serves `family`; [`supports`](Self::supports) says why not.
+    #[must_use]
+    pub fn serves(&self, family: Family) -> bool {
+        (self.supports)(family) == Support::Yes
+    }
+}
+
 /// A model with its four monomorphised servers.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {

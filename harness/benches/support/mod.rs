@@ -8,9 +8,10 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// The models that run on this machine; says aloud which do not.
+/// The models that serve TCP and run on this machine; says aloud which do not.
 pub(crate) fn models() -> impl Iterator<Item = &'static str> {
-    servers::MODELS.iter().map(|entry| entry.model.name).filter(|name| {
+    let on_tcp = servers::MODELS.iter().filter(|entry| entry.model.serves(sys::Family::Tcp));
+    on_tcp.map(|entry| entry.model.name).filter(|name| {
         let reason = servers::unsupported(name);
         if let Some(reason) = &reason {
             let _ = writeln!(std::io::stderr(), "SKIPPED: {name}: {reason}");

@@ -29,9 +29,7 @@ pub fn check_model(
     let mut subject = Subject::new(model, origin, service, seed);
     subject.nature = nature_of(model);
     // The family of most, or the first that it serves.
-    let served = |family: &Family| {
-        servers::model(model).is_none_or(|m| (m.model.supports)(*family) == servers::Support::Yes)
-    };
+    let served = |family: &Family| servers::model(model).is_none_or(|m| m.model.serves(*family));
     subject.family = Family::ALL.into_iter().find(served).unwrap_or(Family::Tcp);
     let control = Control::start(service, seed).context("cannot start the control server")?;
     runner::prepare(&mut subject, &control).with_context(|| format!("cannot check {model}"))?;

@@ -8,7 +8,6 @@ use harness::conform::runner::{self, Options};
 use harness::conform::scene::Effort;
 use harness::conform::subject::{Origin, Subject};
 use record::conform::CaseVerdict;
-use servers::Support;
 use servers::registry::Entry;
 use service::Kind;
 use std::path::Path;
@@ -43,7 +42,7 @@ const CASES: &[&str] =
     &["dgram/", "unix/", "udgram/", "stream/exact", "half/client-fin", "sigpipe/fin", "stop/term"];
 
 fn serves(entry: &Entry, family: Family) -> bool {
-    (entry.model.supports)(family) == Support::Yes && servers::unsupported(entry.model.name).is_none()
+    entry.model.serves(family) && servers::unsupported(entry.model.name).is_none()
 }
 
 /// Every model in every family that it serves beside TCP.

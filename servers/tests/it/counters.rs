@@ -2,7 +2,6 @@
 
 use crate::datagram::Socket as Datagrams;
 use crate::fixture::{Server, Subject, aloud, eventually, exchange, read_to_end, run};
-use servers::Support;
 use servers::counters::{Counts, Reader, Why};
 use std::net::Shutdown;
 use std::path::PathBuf;
@@ -80,7 +79,7 @@ fn counts(model: &'static str) {
 fn each(family: Family, test: impl Fn(Subject)) {
     for model in servers::MODELS.iter().map(|entry| entry.model) {
         match servers::unsupported(model.name) {
-            _ if (model.supports)(family) != Support::Yes => {}
+            _ if !model.serves(family) => {}
             None => test(Subject { model: model.name, family }),
             Some(reason) => aloud(&format!("SKIPPED: {}: {reason}", model.name)),
         }

@@ -309,7 +309,7 @@ fn a_ring_with_few_buffers_answers_all_the_same() {
 #[test]
 fn the_suite_covers_the_models_that_serve_datagrams() {
     let serving = |family| {
-        let of = |entry: &&servers::registry::Entry| (entry.model.supports)(family) == servers::Support::Yes;
+        let of = |entry: &&servers::registry::Entry| entry.model.serves(family);
         servers::MODELS.iter().filter(of).map(|entry| entry.model.name).collect::<Vec<_>>()
     };
     let both = [

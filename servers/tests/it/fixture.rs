@@ -1,6 +1,5 @@
 //! A server process for a test: on a port of the kernel's choice or a path of its own, killed when dropped. Not here: what is tested.
 
-use servers::Support;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
@@ -29,7 +28,7 @@ impl From<&'static str> for Subject {
 
 /// Runs a test on a model that serves the family; where the model does not run on this machine, says so and why.
 pub(crate) fn run_on(model: &'static str, family: Family, test: fn(Subject)) {
-    assert_eq!((servers::model(model).unwrap().model.supports)(family), Support::Yes);
+    assert!(servers::model(model).unwrap().model.serves(family), "{model} does not serve {family}");
     match servers::unsupported(model) {
         None => test(Subject { model, family }),
         Some(reason) => aloud(&format!("SKIPPED: {model}: {reason}")),

@@ -168,8 +168,8 @@ fn the_suite_covers_the_registry() {
     );
     let by_port: Vec<&str> = servers::MODELS
         .iter()
-        .filter(|entry| (entry.model.supports)(sys::Family::Tcp) == servers::Support::Yes)
-        .filter(|entry| (entry.model.supports)(sys::Family::Unix) != servers::Support::Yes)
+        .filter(|entry| entry.model.serves(sys::Family::Tcp))
+        .filter(|entry| !entry.model.serves(sys::Family::Unix))
         .map(|entry| entry.model.name)
         .collect();
     assert_eq!(
