@@ -11,9 +11,20 @@ use std::path::{Path, PathBuf};
 /// The file is made without a name (O_TMPFILE), so that a process that is killed half-way leaves nothing. A file that replaces
 /// another is named beside it first, since link(2) cannot replace: killed between the two, a whole file with that name stays.
 ///
+/// A symbolic link stays one: what it leads to is replaced. What is no regular file (`/dev/null`, `/dev/stdout`, a FIFO) is written
+/// to as it is, since a new file in its place would take the device away from everybody.
+///
 /// # Errors
 /// Those of creating, writing, syncing and renaming.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => File::options().write(true).open(path)?.write_all(bytes),
+        Ok(_) => replace(&path.canonicalize()?, bytes),
+        Err(_) => replace(path, bytes),
+    }
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
@@ -82,6 +93,33 @@ mod tests {
         write(&path, b"two").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"two");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_link_leads_to_what_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, link) = (folder.path().join("x.json"), folder.path().join("latest"));
+        write(&path, b"one").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        write(&link, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert!(link.is_symlink());
+    }
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_not_replaced() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        rustix::fs::mknodat(CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let reader = std::thread::spawn({
+            let path = path.clone();
+            move || std::fs::read(path)
+        });
+        write(&path, b"through").unwrap();
+        assert_eq!(reader.join().unwrap().unwrap(), b"through");
+        assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_fifo());
+        assert!(write(folder.path(), b"").is_err(), "a folder");
     }
 
     #[test]
