@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use sys::{Family, Url};
+use sys::{Family, Stack, Url};
 
 /// Wrong use (the number is that of `record::Exit`, which this crate may not import).
 const USAGE: u8 = 2;
@@ -30,6 +30,9 @@ struct Args {
     /// Where to listen: tcp:// or udp://HOST:PORT (port 0 lets the kernel choose), unix: or unixgram:/PATH or @NAME
     #[arg(long, value_name = "URL", default_value = "tcp://127.0.0.1:0")]
     listen: String,
+    /// On an IPv6 address, serve IPv6 alone [default: on [::], IPv4 as well, whatever net.ipv6.bindv6only says]
+    #[arg(long)]
+    v6_only: bool,
     /// What is said: greeting, echo, sized, http
     #[arg(long, default_value = "echo")]
     service: Kind,
@@ -105,6 +108,7 @@ fn command(args: Args) -> Result<(), Failure> {
     let options = Options {
         workers,
         backlog: args.backlog,
+        stack: if args.v6_only { Stack::V6Only } else { Stack::Dual },
         grace: Duration::from_secs_f64(args.grace),
         max_children: args.max_children as usize,
         hand_off: args.hand_off,
@@ -171,6 +175,11 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
             args.service, url.family
         )));
     }
+    if args.v6_only && !url.ip().is_some_and(|ip| ip.is_ipv6()) {
+        return Err(usage(format!(
+            "{url} is no IPv6 address: leave --v6-only out, or listen at one as in [::1]:0"
+        )));
+    }
     if !(0.0..=3600.0).contains(&args.grace) {
         return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));
     }
@@ -205,6 +214,7 @@ fn cannot_listen(url: &Url, error: &io::Error) -> String {
         PermissionDenied => "ports below 1024 need a privilege; choose a higher one",
         TimedOut => "another program keeps the path's folder locked; choose another",
         AddrNotAvailable => "this machine does not have the address",
+        _ if sys::errno::is_no_family(error) => "this kernel has no IPv6; choose an IPv4 address",
         _ => "see the cause",
     };
     format!("cannot listen on {url}: {error}: {advice}")

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::time::Duration;
 use sys::datagram::{self, Bound};
 use sys::path::Claim;
-use sys::{Family, Listening, Url};
+use sys::{Family, Listening, Stack, Url};
 
 /// Options that mean the same for every model.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +17,8 @@ pub struct Options {
     pub workers: usize,
     /// Pending connections that the kernel may queue; it takes no more than net.core.somaxconn.
     pub backlog: u32,
+    /// Whom an IPv6 address serves.
+    pub stack: Stack,
     /// How long connections in flight may take after SIGTERM.
     pub grace: Duration,
     /// Most child processes at a time, for models that make one a connection.
@@ -80,26 +82,26 @@ impl Endpoint {
             return Self::bind_datagrams(url, options, listeners);
         }
         if listeners == Listeners::One {
-            let Listening { fd: listener, url, claim } = sys::listen(url, options.backlog)?;
+            let Listening { fd: listener, url, claim } = sys::listen(url, options.backlog, options.stack)?;
             return Ok(Self { listener, siblings: Vec::new(), url, options, handler, claim });
         }
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
-        let mut group = sys::socket::listen_tcp_group(ip, options.backlog, options.workers)?.into_iter();
-        let (listener, bound) = group.next().ok_or(io::ErrorKind::InvalidInput)?;
-        let siblings = group.map(|(listener, _)| listener).collect();
+        let (mut siblings, bound) =
+            sys::listen::listen_group(ip, options.backlog, options.workers, options.stack)?;
+        let listener = siblings.pop().ok_or(io::ErrorKind::InvalidInput)?;
         Ok(Self { listener, siblings, url: url.at(bound), options, handler, claim: None })
     }
 
     fn bind_datagrams(url: &Url, options: Options, listeners: Listeners) -> io::Result<Self> {
         let handler = Handler::Own;
         if listeners == Listeners::One {
-            let Bound { fd: listener, url, claim } = datagram::bind(url)?;
+            let Bound { fd: listener, url, claim } = datagram::bind(url, options.stack)?;
             return Ok(Self { listener, siblings: Vec::new(), url, options, handler, claim });
         }
         let ip = url.ip().ok_or(io::ErrorKind::Unsupported)?;
-        let (mut sockets, bound) = datagram::bind_group(ip, options.workers)?;
-        let listener = sockets.pop().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok(Self { listener, siblings: sockets, url: url.at(bound), options, handler, claim: None })
+        let (mut siblings, bound) = datagram::bind_group(ip, options.workers, options.stack)?;
+        let listener = siblings.pop().ok_or(io::ErrorKind::InvalidInput)?;
+        Ok(Self { listener, siblings, url: url.at(bound), options, handler, claim: None })
     }
 
     /// In place of a listener, the connection that is this process's standard input (see [`Handler::Here`]).

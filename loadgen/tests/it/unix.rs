@@ -98,7 +98,7 @@ fn nobody_there_is_unreachable_with_the_cause() {
 
 /// Echo behind a queue of one, from which nothing is taken for `pause`: two connections fill it, and others are turned away.
 fn behind_a_short_queue(url: &str, pause: Duration) {
-    let listening = sys::listen(&url.parse().unwrap(), 1).unwrap();
+    let listening = sys::listen(&url.parse().unwrap(), 1, sys::Stack::Dual).unwrap();
     std::thread::spawn(move || {
         let (listener, _claim) = (UnixListener::from(listening.fd), listening.claim);
         sys::clock::pause(pause);

@@ -50,6 +50,12 @@ pub fn is_retry(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
+/// True where the kernel has no such kind of address, as one without IPv6 (EAFNOSUPPORT).
+#[must_use]
+pub fn is_no_family(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

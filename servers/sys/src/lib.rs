@@ -37,5 +37,5 @@ pub mod wake;
 
 pub use addr::{Address, BadUrl, Family, Url};
 pub use bell::Bell;
-pub use listen::{Listening, listen};
+pub use listen::{Listening, Stack, listen};
 pub use poller::{Event, Interest, Poller};

@@ -1,4 +1,4 @@
-//! Paths and names: who gets them, who removes them. Not here: servers.
+//! Paths and names: who gets them, who removes them; whom an IPv6 socket serves. Not here: servers.
 
 use super::*;
 use std::os::unix::fs::PermissionsExt as _;
@@ -10,6 +10,11 @@ fn folder() -> (tempfile::TempDir, PathBuf, Url) {
     let path = folder.path().join("s");
     let url = format!("unix:{}", path.display()).parse().unwrap();
     (folder, path, url)
+}
+
+/// As servers call it that were told nothing about IPv6.
+fn listen(url: &Url, backlog: u32) -> io::Result<Listening> {
+    super::listen(url, backlog, Stack::default())
 }
 
 fn code(result: io::Result<Listening>) -> Option<i32> {
@@ -35,7 +40,7 @@ fn only_a_dead_socket_is_taken_over() {
     let live = listen(&url, 0).unwrap();
     assert_eq!(code(listen(&url, 8)), Some(libc::EADDRINUSE));
     // Also while nobody accepts and its queue is full: the first probe is in it, and it has room for one.
-    let full = socket::connect_start(&url.address, None).unwrap_err();
+    let full = crate::socket::connect_start(&url.address, None).unwrap_err();
     assert_eq!(full.raw_os_error(), Some(libc::EAGAIN));
     assert_eq!(code(listen(&url, 8)), Some(libc::EADDRINUSE));
     drop(live);
@@ -107,8 +112,8 @@ fn the_longest_path_and_name_are_served() {
     let id = std::process::id().to_string();
     let url: Url = format!("unix:@{id}{}", "x".repeat(path::MAX_PATH - id.len())).parse().unwrap();
     let listening = listen(&url, 8).unwrap();
-    let connected = socket::connect_start(&url.address, None).unwrap();
-    assert!(socket::is_connected(std::os::fd::AsFd::as_fd(&connected)));
+    let connected = crate::socket::connect_start(&url.address, None).unwrap();
+    assert!(crate::socket::is_connected(std::os::fd::AsFd::as_fd(&connected)));
     assert!(listening.claim.is_none());
 }
 
@@ -125,4 +130,23 @@ fn an_abstract_name_has_exactly_the_length_that_is_written() {
     assert!(connect(&[name.as_bytes(), b"\0"].concat()).is_err());
     drop(listening);
     assert!(connect(name.as_bytes()).is_err());
+}
+
+#[test]
+fn whom_an_ipv6_socket_serves_is_said_to_each_and_not_left_to_the_machine() {
+    // At one address of IPv6 the kernel says so itself.
+    let any: SocketAddr = "[::]:0".parse().unwrap();
+    let url = |family: &str| format!("{family}://{any}").parse().unwrap();
+    for (stack, only) in [(Stack::Dual, false), (Stack::V6Only, true)] {
+        let Ok(stream) = super::listen(&url("tcp"), 8, stack) else {
+            eprintln!("SKIPPED: this machine has no IPv6");
+            return;
+        };
+        let (streams, _) = listen_group(any, 8, 2, stack).unwrap();
+        let datagram = crate::datagram::bind(&url("udp"), stack).unwrap();
+        let (datagrams, _) = crate::datagram::bind_group(any, 2, stack).unwrap();
+        for socket in streams.iter().chain(&datagrams).chain([&stream.fd, &datagram.fd]) {
+            assert_eq!(socket2::SockRef::from(socket).only_v6().unwrap(), only, "{stack:?}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Stream sockets: listen, accept, connect, send, receive, close in each of the ways that matter. Not here: retries and policy.
+//! Stream sockets: accept, connect, send, receive, close in each of the ways that matter. Not here: listening (see `listen`), retries
+//! and policy.
 
 use crate::Address;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
@@ -7,55 +8,6 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
-
-/// A listening TCP socket, close-on-exec, with SO_REUSEADDR (a restart on the same port works at once) and TCP_NODELAY, which
-/// accepted sockets inherit. Returns it with the address that the kernel gave it.
-///
-/// # Errors
-/// EADDRINUSE, EADDRNOTAVAIL, EACCES.
-pub fn listen_tcp(address: SocketAddr, backlog: u32, nonblocking: bool) -> io::Result<(OwnedFd, SocketAddr)> {
-    let (socket, bound) = bind_tcp(address, false)?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    socket.set_nonblocking(nonblocking)?;
-    Ok((socket.into(), bound))
-}
-
-/// `count` blocking listeners on one port, as [`listen_tcp`] makes them, among which the kernel spreads the connections by a hash
-/// of their addresses (SO_REUSEPORT, socket(7)). All are bound before any listens: a group that grows moves connections.
-///
-/// # Errors
-/// As [`listen_tcp`].
-pub fn listen_tcp_group(
-    address: SocketAddr,
-    backlog: u32,
-    count: usize,
-) -> io::Result<Vec<(OwnedFd, SocketAddr)>> {
-    // SO_REUSEPORT would also let us join a stranger's group on a port that was named: a bind without it finds that out.
-    if address.port() != 0 {
-        bind_tcp(address, false)?;
-    }
-    let mut sockets = Vec::with_capacity(count);
-    let mut at = address;
-    for _ in 0..count {
-        let (socket, bound) = bind_tcp(at, true)?;
-        at = bound;
-        sockets.push(socket);
-    }
-    for socket in &sockets {
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    }
-    Ok(sockets.into_iter().map(|socket| (socket.into(), at)).collect())
-}
-
-fn bind_tcp(address: SocketAddr, share_port: bool) -> io::Result<(Socket, SocketAddr)> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(share_port)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&address.into())?;
-    let bound = socket.local_addr()?.as_socket().unwrap_or(address);
-    Ok((socket, bound))
-}
 
 /// What became of an accept(2).
 #[derive(Debug)]

@@ -36,6 +36,8 @@ fn what_is_wrong_is_said_in_one_line_with_the_right_code() {
         (vec!["prefork-reuseport", "--listen", &shared], 3, "another server has the port"),
         (vec!["prefork-fdpass", "--hand-off", "best"], 2, "first-free"),
         (vec!["epoll", "--listen", "tcp://192.0.2.1:0"], 3, "does not have the address"),
+        (vec!["epoll", "--v6-only"], 2, "is no IPv6 address: leave --v6-only out"),
+        (vec!["epoll", "--v6-only", "--listen", "unix:/tmp/x"], 2, "is no IPv6 address"),
         (vec!["epoll", "--service", "ecco"], 2, "unknown service `ecco`"),
         (vec!["epoll", "--work", "spin"], 2, "handler work is"),
         (vec!["epoll", "--workers", "0"], 2, "workers"),

@@ -1,7 +1,7 @@
 //! `--counters FILE`: what every model counts, for connections that are known. Not here: who gets which connection (see `topology`).
 
 use crate::datagram::Socket as Datagrams;
-use crate::fixture::{Server, Subject, aloud, eventually, exchange, read_to_end, run};
+use crate::fixture::{Server, Subject, each_on, eventually, exchange, read_to_end, run};
 use servers::counters::{Counts, Reader, Why};
 use std::net::Shutdown;
 use std::path::PathBuf;
@@ -75,26 +75,15 @@ fn counts(model: &'static str) {
     assert_eq!(sum.useful > 0, !hidden, "{model}: {sum:?}");
 }
 
-/// Runs a test on each model that serves the family.
-fn each(family: Family, test: impl Fn(Subject)) {
-    for model in servers::MODELS.iter().map(|entry| entry.model) {
-        match servers::unsupported(model.name) {
-            _ if !model.serves(family) => {}
-            None => test(Subject { model: model.name, family }),
-            Some(reason) => aloud(&format!("SKIPPED: {}: {reason}", model.name)),
-        }
-    }
-}
-
 #[test]
 fn every_model_counts_connections_bytes_and_ends() {
-    each(Family::Tcp, |on| counts(on.model));
+    each_on(Family::Tcp, |on| counts(on.model));
 }
 
 #[test]
 fn every_model_counts_datagrams_as_connections_of_one_exchange() {
     for family in [Family::Udp, Family::Unixgram] {
-        each(family, |on| {
+        each_on(family, |on| {
             // Once as it comes, once after work that most do elsewhere.
             let work = if family == Family::Udp { "spin:1us" } else { "sleep:1ms" };
             let counted = start_with(on, &["--work", work]);

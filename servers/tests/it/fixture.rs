@@ -35,6 +35,22 @@ pub(crate) fn run_on(model: &'static str, family: Family, test: fn(Subject)) {
     }
 }
 
+/// Runs a test on each model that serves the family and runs here.
+pub(crate) fn each_on(family: Family, test: impl Fn(Subject)) {
+    for model in servers::MODELS.iter().map(|entry| entry.model) {
+        match servers::unsupported(model.name) {
+            _ if !model.serves(family) => {}
+            None => test(Subject { model: model.name, family }),
+            Some(reason) => aloud(&format!("SKIPPED: {}: {reason}", model.name)),
+        }
+    }
+}
+
+/// Whether `[::1]` can be had.
+pub(crate) fn has_ipv6() -> bool {
+    std::net::UdpSocket::bind("[::1]:0").is_ok()
+}
+
 pub(crate) struct Server {
     child: Child,
     pub(crate) url: Url,
@@ -145,18 +161,7 @@ impl Server {
     }
 
     pub(crate) fn connect(&self) -> Stream {
-        let (domain, address) = match &self.url.address {
-            Address::Ip(ip) => (Domain::for_address(*ip), SockAddr::from(*ip)),
-            Address::Path(path) => (Domain::UNIX, SockAddr::unix(path.replacen('@', "\0", 1)).unwrap()),
-        };
-        let stream = Socket::new(domain, Type::STREAM, None).unwrap();
-        stream.connect(&address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream.set_write_timeout(Some(DEADLINE)).unwrap();
-        if domain != Domain::UNIX {
-            stream.set_tcp_nodelay(true).unwrap();
-        }
-        stream
+        connect(&self.url.address).unwrap()
     }
 
     pub(crate) fn signal(&self, signal: i32) {
@@ -222,6 +227,22 @@ impl Server {
         let mut stream = self.connect();
         assert_eq!(exchange(&mut stream, b"canary"), b"canary");
     }
+}
+
+/// A connection to a server of either family, on which no wait is longer than the deadline.
+pub(crate) fn connect(to: &Address) -> std::io::Result<Stream> {
+    let (domain, address) = match to {
+        Address::Ip(ip) => (Domain::for_address(*ip), SockAddr::from(*ip)),
+        Address::Path(path) => (Domain::UNIX, SockAddr::unix(path.replacen('@', "\0", 1)).unwrap()),
+    };
+    let stream = Socket::new(domain, Type::STREAM, None).unwrap();
+    stream.connect(&address)?;
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_write_timeout(Some(DEADLINE)).unwrap();
+    if domain != Domain::UNIX {
+        stream.set_tcp_nodelay(true).unwrap();
+    }
+    Ok(stream)
 }
 
 impl Drop for Server {

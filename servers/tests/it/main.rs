@@ -16,6 +16,7 @@ mod datagram_peers;
 mod datagram_tools;
 mod fixture;
 mod inetd;
+mod ipv6;
 mod lifecycle;
 mod limits;
 mod pools;

@@ -2,7 +2,7 @@
 
 use super::Peer;
 use crate::path::{self, Claim};
-use crate::{Address, Family, Url};
+use crate::{Address, Family, Stack, Url};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
@@ -30,10 +30,10 @@ pub struct Bound {
 ///
 /// # Errors
 /// As those of [`listen`](crate::listen()); Unsupported for streams.
-pub fn bind(url: &Url) -> io::Result<Bound> {
+pub fn bind(url: &Url, stack: Stack) -> io::Result<Bound> {
     match (&url.address, url.family) {
         (Address::Ip(ip), Family::Udp) => {
-            let (fd, bound) = bind_udp(*ip, false)?;
+            let (fd, bound) = bind_udp(*ip, stack, false)?;
             Ok(Bound { fd, url: url.at(bound), claim: None })
         }
         (Address::Path(path), Family::Unixgram) => {
@@ -55,14 +55,18 @@ pub fn bind(url: &Url) -> io::Result<Bound> {
 ///
 /// # Errors
 /// As [`bind`].
-pub fn bind_group(address: SocketAddr, count: usize) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
+pub fn bind_group(
+    address: SocketAddr,
+    count: usize,
+    stack: Stack,
+) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
     // SO_REUSEPORT would also let us join a stranger's group on a port that was named: a bind without it finds that out.
     if address.port() != 0 {
-        bind_udp(address, false)?;
+        bind_udp(address, stack, false)?;
     }
     let (mut sockets, mut at) = (Vec::with_capacity(count), address);
     for _ in 0..count {
-        let (fd, bound) = bind_udp(at, true)?;
+        let (fd, bound) = bind_udp(at, stack, true)?;
         at = bound;
         sockets.push(fd);
     }
@@ -70,8 +74,9 @@ pub fn bind_group(address: SocketAddr, count: usize) -> io::Result<(Vec<OwnedFd>
 }
 
 /// Without SO_REUSEADDR, with which UDP lets a second server have the port too.
-fn bind_udp(address: SocketAddr, share_port: bool) -> io::Result<(OwnedFd, SocketAddr)> {
+fn bind_udp(address: SocketAddr, stack: Stack, share_port: bool) -> io::Result<(OwnedFd, SocketAddr)> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    stack.set(&socket, address)?;
     socket.set_reuse_port(share_port)?;
     tell(&socket, address)?;
     socket.bind(&address.into())?;
@@ -79,7 +84,8 @@ fn bind_udp(address: SocketAddr, share_port: bool) -> io::Result<(OwnedFd, Socke
     Ok((socket.into(), bound))
 }
 
-/// What comes with each datagram: how many were dropped, and where it arrived, if that is not known beforehand.
+/// What comes with each datagram: how many were dropped, and where it arrived, if that is not known beforehand. A socket of both stacks
+/// is told an IPv4 address in the form of IPv6, and takes it so for the answer.
 fn tell(socket: &Socket, address: SocketAddr) -> io::Result<()> {
     set(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RXQ_OVFL, 1)?;
     match address {
@@ -99,6 +105,8 @@ fn tell(socket: &Socket, address: SocketAddr) -> io::Result<()> {
 pub fn answer_socket(server: BorrowedFd<'_>, local: SocketAddr, peer: &Peer) -> io::Result<OwnedFd> {
     let to = peer.ip().ok_or(io::ErrorKind::InvalidInput)?;
     let socket = Socket::new(Domain::for_address(local), Type::DGRAM, Some(Protocol::UDP))?;
+    // Whom the server serves is decided; `local` may be an IPv4 address in the form of IPv6.
+    Stack::Dual.set(&socket, local)?;
     // All sockets of a shared port must allow it. The server does so for the time of the bind only: nobody else shall get in.
     socket.set_reuse_address(true)?;
     let shared = SockRef::from(&server);

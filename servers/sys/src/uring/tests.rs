@@ -263,7 +263,7 @@ fn a_ring_dropped_with_operations_under_way_gives_no_memory_back_too_early() {
 fn datagrams() -> [(crate::datagram::Bound, OwnedFd); 2] {
     let name = format!("unixgram:@uring-{}-{:?}", std::process::id(), std::thread::current().id());
     [name, "udp://127.0.0.1:0".to_owned()].map(|url| {
-        let server = crate::datagram::bind(&url.parse().unwrap()).unwrap();
+        let server = crate::datagram::bind(&url.parse().unwrap(), crate::Stack::Dual).unwrap();
         let how = crate::datagram::Client::default();
         let (client, _) = how.open(&server.url.address, server.url.family).unwrap();
         (server, client)
