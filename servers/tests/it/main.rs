@@ -8,12 +8,12 @@
 )]
 
 mod cli;
+mod clients;
 mod compio;
 mod counters;
 mod datagram;
 mod datagram_life;
 mod datagram_peers;
-mod datagram_tools;
 mod fixture;
 mod inetd;
 mod ipv6;
