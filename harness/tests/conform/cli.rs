@@ -94,6 +94,17 @@ fn nothing_is_left() -> Result<(), String> {
     }
 }
 
+/// A command at an IPv6 address: its connections and its listener are found there too.
+fn over_ipv6() -> Result<(), String> {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        return Ok(());
+    }
+    let exe = exe()?;
+    let mut args = vec!["--listen", "tcp://[::1]:0", "--quick", "--case", "stream/exact", "--case", "stop/port-free"];
+    args.extend(["--", &exe, "--mutant", "sound", "--listen", "tcp://[::1]:{port}"]);
+    exits(&args, 0, "2 cases: 2 OK")
+}
+
 pub(crate) fn tests() -> Vec<Test> {
     let ended = || {
         exits(
@@ -118,6 +129,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("cli::nobody_there_is_unfit", || exits(&["tcp://127.0.0.1:1"], 3, "refused")),
         Test::new("cli::a_failure_is_found_and_says_how_to_repeat_it", found),
         Test::new("cli::foreign_command", foreign_command),
+        Test::new("cli::a_command_at_an_ipv6_address", over_ipv6),
         Test::new("cli::a_killed_harness_leaves_nothing", nothing_is_left),
     ]
 }

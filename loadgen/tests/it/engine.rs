@@ -1,10 +1,11 @@
 //! The engine against servers that behave and servers that do not.
 
-use crate::peer::Peer;
-use crate::{check_accounting, config, errors, open_loop};
+use crate::peer::{self, Peer};
+use crate::{check_accounting, config, errors, open_loop, skipped};
 use loadgen::{Error, Stop, run};
 use record::{Exit, VerdictState};
 use service::{Kind, Work};
+use std::net::TcpListener;
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
@@ -167,4 +168,21 @@ fn more_than_the_server_takes_is_unsent_and_said() {
     assert!(load.latency_ns.p50.unwrap() > 60_000_000, "{:?}", load.latency_ns);
     assert!(load.service_ns.p50.unwrap() < 50_000_000, "{:?}", load.service_ns);
     assert_eq!(load.verdict.state, VerdictState::Suspect);
+}
+
+#[test]
+fn a_target_may_have_an_ipv6_address() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        return skipped("[::1]: this machine has no IPv6");
+    };
+    let service = service::http::Http::default();
+    let peer = Peer::behind(listener, move |stream| peer::speak(&service, stream));
+    for limit in [None, NonZeroU64::new(1)] {
+        let mut config = config(&peer, Kind::Http);
+        config.requests_per_connection = limit;
+        config.stop = Stop::Requests(200);
+        let load = run(&config).unwrap();
+        check_accounting(&load);
+        assert_eq!((load.requests.completed, load.errors.len()), (200, 0), "{limit:?} {:?}", load.errors);
+    }
 }

@@ -17,7 +17,14 @@ pub(crate) struct Peer {
 impl Peer {
     /// Serves each connection with `serve`; what it returns is dropped.
     pub(crate) fn start(serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::behind(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
+    }
+
+    /// The same at an address of the test's choice.
+    pub(crate) fn behind(
+        listener: TcpListener,
+        serve: impl Fn(TcpStream) -> io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let accepted = Arc::new(AtomicU64::new(0));
         let (serve, count) = (Arc::new(serve), Arc::clone(&accepted));
