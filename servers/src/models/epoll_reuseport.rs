@@ -1,5 +1,5 @@
 //! `epoll-reuseport`: a loop and a listener a worker; the kernel spreads the connections. Not here: the listeners (see
-//! `sys::socket::listen_tcp_group`) and the loops (see `drive::loops`).
+//! `sys::listen::listen_group`) and the loops (see `drive::loops`).
 
 use crate::axes::{Axes, Capacity, tcp_by_port};
 use crate::drive::datagram::{self, Both};

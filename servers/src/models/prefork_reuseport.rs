@@ -1,5 +1,5 @@
 //! `prefork-reuseport`: a pool of processes, each with a listener of its own at the same address; the kernel chooses by a hash of the
-//! connection. Not here: the supervision (see `drive::processes`), the binding (see `Endpoint::bind_each`).
+//! connection. Not here: the supervision (see `drive::processes`), the binding (see `sys::listen::listen_group`).
 //!
 //! The parent keeps every listener open: the queue of a worker that dies waits for its successor instead of being reset.
 //! The price is paid on stop: the listener of a busy worker stays open until that worker has emptied its queue.

@@ -147,9 +147,10 @@ impl Server {
         threads
     }
 
-    /// True when each of its threads waits.
+    /// True when each of its threads and children waits.
     pub(crate) fn all_asleep(&self) -> bool {
         self.threads().iter().all(|(state, _)| *state == 'S')
+            && self.children().iter().all(|state| *state == 'S')
     }
 
     pub(crate) fn close_stdout(&mut self) {
