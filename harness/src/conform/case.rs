@@ -56,6 +56,8 @@ impl Need {
 
 /// TCP alone: its rows in the kernel's tables, its resets, its port belong to the case.
 pub const TCP: &[Family] = &[Family::Tcp];
+/// Unix streams alone.
+pub const UNIX_STREAMS: &[Family] = &[Family::Unix];
 /// Both stream families.
 pub const STREAMS: &[Family] = &[Family::Tcp, Family::Unix];
 /// Both datagram families.

@@ -405,7 +405,7 @@ impl Peer {
         socket::local_address(self.fd()).ok()
     }
 
-    /// Bytes sent that the subject's kernel has not acknowledged.
+    /// Bytes sent that the subject's kernel has not acknowledged; on a Unix socket, that the subject has not read.
     #[must_use]
     pub fn unacknowledged(&self) -> u64 {
         socket::unsent(self.fd()).unwrap_or(0)

@@ -17,6 +17,7 @@ mod matrix;
 mod models;
 mod mutants;
 mod outputs;
+mod page;
 mod report;
 mod trial;
 
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
                 .chain(models::tests())
                 .chain(cli::tests())
                 .chain(outputs::tests())
+                .chain(page::tests())
                 .chain(trial::tests())
                 .collect(),
         ),

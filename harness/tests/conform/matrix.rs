@@ -12,7 +12,7 @@ use service::Kind;
 use sys::Family;
 
 /// Mutant, the case that must fail it, the service spoken, and words of the report that show the reason.
-const KILLS: &[(&str, &str, Kind, &str)] = &[
+pub(crate) const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("conflict-is-fine", "life/bind-conflict", Kind::Echo, "status 0"),
     ("no-reuse", "life/restart-timewait", Kind::Echo, "not started again"),
     ("spin-idle", "life/idle-cpu", Kind::Echo, "busy"),
@@ -36,6 +36,8 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("reset-is-fatal", "abort/rst-read-side", Kind::Echo, ""),
     ("write-error-is-fatal", "abort/rst-mid-write", Kind::Sized, ""),
     ("write-error-is-fatal", "abort/rst-mid-write", Kind::Http, ""),
+    ("unix-loses-end", "abort/unix-eof", Kind::Echo, "does not close its side"),
+    ("unix-sigpipe-dies", "sigpipe/unix", Kind::Echo, "killed by SIGPIPE"),
     ("sigpipe-dies", "sigpipe/fin", Kind::Sized, "killed by SIGPIPE"),
     ("sigpipe-dies", "sigpipe/fin", Kind::Http, "killed by SIGPIPE"),
     ("sigpipe-dies", "sigpipe/fin", Kind::Echo, "killed by SIGPIPE"),
@@ -120,7 +122,7 @@ const KILLS: &[(&str, &str, Kind, &str)] = &[
 ];
 
 /// Cases that only measure: a server, the service, and what the case must say of it. Each tells at least two apart.
-const SAYS: &[(&str, &str, Kind, &str)] = &[
+pub(crate) const SAYS: &[(&str, &str, Kind, &str)] = &[
     ("sound", "stream/dual-stack", Kind::Echo, "127.0.0.1: served, [::1]: served"),
     ("v6-only", "stream/dual-stack", Kind::Echo, "127.0.0.1: connect: connection refused, [::1]: served"),
     ("sound", "abort/half-open", Kind::Echo, "never"),
@@ -160,10 +162,11 @@ const UNIX: [&str; 9] = [
     "udgram/full",
 ];
 
-/// The family in which a mutant is run: datagram servers in that of the case.
+/// The family in which a mutant is run, by the beginning of its name; datagram servers in that of the case.
 fn family(mutant: &str, cases: &[&str]) -> Family {
     let of = |prefix: &str| cases.iter().any(|case| case.starts_with(prefix));
     match mutant.starts_with("gram-") {
+        false if mutant.starts_with("unix-") => Family::Unix,
         false => Family::Tcp,
         true if of("unix/") || of("udgram/") => Family::Unixgram,
         true => Family::Udp,
@@ -266,7 +269,10 @@ fn every_case_kills() -> Result<(), String> {
 }
 
 fn every_mutant_dies() -> Result<(), String> {
-    let names = crate::mutants::ALL.iter().map(|(name, _)| *name).filter(|name| !name.starts_with("sound"));
+    use crate::mutants::{ALL, datagrams, local};
+    let names = ALL.iter().map(|(name, _)| *name).chain(datagrams::ALL.iter().map(|(name, _)| *name));
+    let names = names.chain(local::ALL.iter().map(|(name, _)| *name));
+    let names = names.filter(|name| !name.contains("sound"));
     let immortal: Vec<_> =
         names.filter(|name| !KILLS.iter().chain(SAYS).any(|(mutant, ..)| mutant == name)).collect();
     if immortal.is_empty() { Ok(()) } else { Err(format!("mutants that no case looks for: {immortal:?}")) }
@@ -284,6 +290,9 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("sound::datagrams_echo", || is_sound("gram-sound", Kind::Echo, &DGRAM)),
         Test::new("sound::datagrams_sized", || is_sound("gram-sound", Kind::Sized, &DGRAM)),
         Test::new("sound::unix_datagrams", || is_sound("gram-sound", Kind::Echo, &UNIX)),
+        Test::new("sound::unix_echo", || {
+            is_sound("unix-sound", Kind::Echo, &["abort/unix-eof", "sigpipe/unix", "half/client-fin"])
+        }),
         Test::new("sound::loop_sized", || is_sound("sound-loop", Kind::Sized, &["fair/slow-reader"])),
         Test::new("sound::threads_http", || is_sound("sound", Kind::Http, &[])),
         Test::new("sound::fork_echo", || {

@@ -47,7 +47,7 @@ fn client_fin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 }
 
 /// What is wrong with the end of the connection, if something is.
-fn bad_end(peer: &mut Peer, time: Duration) -> Result<Option<String>, Fault> {
+pub(super) fn bad_end(peer: &mut Peer, time: Duration) -> Result<Option<String>, Fault> {
     Ok(match peer.drain(time)? {
         (End::Closed, 0) => None,
         (End::Closed, extra) => Some(format!("{extra} bytes that nobody asked for")),

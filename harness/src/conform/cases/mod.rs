@@ -11,6 +11,7 @@ mod http_refuse;
 mod leak;
 mod lifecycle;
 mod load;
+mod local;
 mod order;
 mod pressure;
 mod process;
@@ -65,7 +66,9 @@ pub static ALL: &[&Case] = &[
     &storm::STORM,
     &storm::CLOSE_UNREAD,
     &storm::HALF_OPEN,
+    &local::UNIX_EOF,
     &sigpipe::FIN,
+    &local::SIGPIPE,
     &sigpipe::RST,
     &sigpipe::DISPOSITION,
     &start::STDOUT,

@@ -4,6 +4,7 @@
 
 pub(crate) mod datagrams;
 mod forks;
+pub(crate) mod local;
 mod looped;
 mod pool;
 mod threads;
@@ -237,6 +238,9 @@ pub(crate) fn serve(args: &[String]) -> io::Result<()> {
     let kind: Kind = value("--service").map_or(Ok(Kind::Echo), |s| s.parse()).map_err(io::Error::other)?;
     if let Some((_, flaw)) = datagrams::ALL.iter().find(|(n, _)| n == name) {
         return datagrams::serve(&place.parse().map_err(io::Error::other)?, kind, *flaw);
+    }
+    if let Some((_, flaw)) = local::ALL.iter().find(|(n, _)| n == name) {
+        return local::serve(&place.parse().map_err(io::Error::other)?, *flaw);
     }
     let flaw = ALL.iter().find(|(n, _)| n == name).ok_or_else(|| bad("the mutant's name"))?.1;
     let url: sys::Url = place.parse().map_err(io::Error::other)?;
