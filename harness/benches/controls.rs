@@ -57,7 +57,7 @@ fn loadgen_cost(server: &Child) -> f64 {
         server.url(),
     ];
     let mut command = ToolCommand::new(env!("CARGO_BIN_EXE_harness"), args);
-    command.begin.cpus = harness::cpus::Split::of_machine().expect("the processors allowed").load;
+    command.begin.cpus = support::split().load.clone();
     let run = Tool::run(&command, Duration::from_secs(30)).expect("the generator runs");
     let load: record::Load =
         serde_json::from_slice(&run.stdout).unwrap_or_else(|e| panic!("{e}: {}", run.stderr));
@@ -94,11 +94,9 @@ fn compare(name: &str, target: f64, mut ours: impl FnMut() -> f64, mut control: 
 }
 
 fn main() {
-    match std::env::args().nth(1).as_deref() {
-        Some(support::control::SERVE) => return support::control::serve_echo(),
-        // `cargo test --benches` asks for a proof that it runs, not for a measurement.
-        Some("--test") => return,
-        _ => {}
+    // `cargo test --benches` asks for a proof that it runs, not for a measurement.
+    if support::twins::serve_if_asked() || std::env::args().nth(1).as_deref() == Some("--test") {
+        return;
     }
     compare(
         "server `epoll` beside a straight epoll loop",

@@ -65,9 +65,6 @@ fn cpu_per_request(c: &mut Criterion) {
 }
 
 fn main() {
-    if std::env::args().nth(1).as_deref() == Some(support::control::SERVE) {
-        return support::control::serve_echo();
-    }
     let mut criterion = support::criterion();
     echo_round_trip(&mut criterion);
     greeting_connect_and_close(&mut criterion);

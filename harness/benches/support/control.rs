@@ -1,57 +1,15 @@
-//! Controls: the straight loops that a C programmer would write, to hold the drivers and the generator against.
-//! Not here: any rule of robust servers; a control has no business on a network.
+//! The straight client that a C programmer would write, to hold the generator against. Not here: its server, which is a twin of the zoo.
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
-use std::io::Write as _;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::fd::{AsFd as _, OwnedFd};
-
-/// The word that makes a bench a control server.
-pub(crate) const SERVE: &str = "--serve-as-control";
 
 /// Events taken per call.
 const BATCH: usize = 256;
 
-/// One epoll thread, level-triggered; one read and one write for each event, until killed.
-pub(crate) fn serve_echo() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("bind");
-    listener.set_nonblocking(true).expect("non-blocking");
-    let poll = epoll::create(epoll::CreateFlags::CLOEXEC).expect("epoll");
-    epoll::add(&poll, &listener, epoll::EventData::new_u64(u64::MAX), epoll::EventFlags::IN).expect("add");
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "listening on tcp://{}", listener.local_addr().expect("address")).expect("ready line");
-    out.flush().expect("flush");
-    let mut connections: Vec<Option<TcpStream>> = Vec::new();
-    let mut events = Vec::with_capacity(BATCH);
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        events.clear();
-        epoll::wait(&poll, spare_capacity(&mut events), None).expect("wait");
-        for event in &events {
-            let key = event.data.u64();
-            if key == u64::MAX {
-                while let Ok((stream, _)) = listener.accept() {
-                    stream.set_nodelay(true).expect("nodelay");
-                    let data = epoll::EventData::new_u64(connections.len() as u64);
-                    epoll::add(&poll, &stream, data, epoll::EventFlags::IN).expect("add");
-                    connections.push(Some(stream));
-                }
-                continue;
-            }
-            let Some(stream) = &connections[key as usize] else { continue };
-            match recv(stream, buffer.as_mut_slice(), RecvFlags::empty()) {
-                Ok((n, _)) if n > 0 => {
-                    send(stream, &buffer[..n], SendFlags::NOSIGNAL).expect("send");
-                }
-                _ => connections[key as usize] = None,
-            }
-        }
-    }
-}
-
-/// A client of the same kind: `connections` of them, one message each in flight, one read and one write a reply.
+/// One epoll thread: `connections` of them, one message each in flight, one read and one write a reply.
 pub(crate) struct Client {
     poll: OwnedFd,
     streams: Vec<TcpStream>,

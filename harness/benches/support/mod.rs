@@ -1,11 +1,15 @@
 //! What the benches share: real server processes, a client, the servers' processor time. Not here: what is measured.
 
 pub(crate) mod control;
+#[path = "../zoo/twins/mod.rs"]
+pub(crate) mod twins;
 
 use criterion::Criterion;
+use harness::cpus::Split;
 use harness::spawn::{Child, ServerCommand};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// The models that serve TCP and run on this machine; says aloud which do not.
@@ -28,21 +32,28 @@ pub(crate) fn server(model: &str, service: &str) -> Child {
 /// As [`server`], with more options.
 pub(crate) fn server_with(model: &str, service: &str, more: &[&str]) -> Child {
     let args = [&["serve", model, "--service", service, "--workers", "1"], more].concat();
-    start(ServerCommand::new(env!("CARGO_BIN_EXE_harness"), args))
+    start(ServerCommand::new(env!("CARGO_BIN_EXE_harness"), args)).expect("the server gets ready")
 }
 
-/// Starts a control server: this bench itself, told by a variable to be one.
+/// Starts a control server: this bench itself, told to be the twin of `epoll`.
 pub(crate) fn control_server() -> Child {
     let exe = std::env::current_exe().expect("the bench's own path");
-    start(ServerCommand::new(exe, [control::SERVE]))
+    start(ServerCommand::new(exe, [twins::SERVE, "epoll", "echo", "0"])).expect("the server gets ready")
 }
 
-fn start(mut command: ServerCommand) -> Child {
-    let cpus = harness::cpus::Split::of_machine().expect("the processors allowed");
-    command.begin.cpus = cpus.server;
-    let child = Child::server(&command).expect("the server gets ready");
+/// Starts a server on the processors of servers; the caller then runs on those of the load.
+pub(crate) fn start(mut command: ServerCommand) -> harness::spawn::Result<Child> {
+    let cpus = split();
+    command.begin.cpus = cpus.server.clone();
+    let child = Child::server(&command)?;
     sys::affinity::pin_self(&cpus.load).expect("the load's processors");
-    child
+    Ok(child)
+}
+
+/// Which processors serve and which make the load, as it was when the bench began: it pins itself later.
+pub(crate) fn split() -> &'static Split {
+    static SPLIT: OnceLock<Split> = OnceLock::new();
+    SPLIT.get_or_init(|| Split::of_machine().expect("the processors allowed"))
 }
 
 /// A connection to a server.
