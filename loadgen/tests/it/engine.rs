@@ -168,3 +168,16 @@ fn more_than_the_server_takes_is_unsent_and_said() {
     assert!(load.service_ns.p50.unwrap() < 50_000_000, "{:?}", load.service_ns);
     assert_eq!(load.verdict.state, VerdictState::Suspect);
 }
+
+crate::also_over_uring!(
+    every_service_is_spoken_in_both_loops,
+    replies_larger_than_any_buffer_are_checked_to_the_end,
+    connections_end_after_the_requests_they_are_given,
+    a_number_of_requests_is_kept_exactly,
+    handler_work_shows_in_the_latency,
+    errors_are_told_apart,
+    an_absent_server_is_said_to_be_unreachable,
+    silence_is_counted_with_its_age,
+    late_replies_keep_their_latency,
+    more_than_the_server_takes_is_unsent_and_said,
+);
