@@ -37,7 +37,8 @@ pub(crate) fn control_server() -> Child {
     start(ServerCommand::new(exe, [control::SERVE]))
 }
 
-fn start(mut command: ServerCommand) -> Child {
+/// Starts a server on the processors of servers; what is left of this process makes load, on the others.
+pub(crate) fn start(mut command: ServerCommand) -> Child {
     let cpus = harness::cpus::Split::of_machine().expect("the processors allowed");
     command.begin.cpus = cpus.server;
     let child = Child::server(&command).expect("the server gets ready");
