@@ -45,6 +45,32 @@ pub struct Config {
     pub timeout: Duration,
     /// Connections to close abruptly.
     pub aborts: Plan,
+    /// How bytes come and go.
+    pub engine: Mechanism,
+}
+
+/// How bytes come and go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Mechanism {
+    /// epoll(7): one receive and one send a request.
+    #[default]
+    Epoll,
+    /// io_uring(7): receives that go on by themselves and sends as operations, all in one call a turn.
+    Uring,
+}
+
+impl Mechanism {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Epoll, Self::Uring];
+
+    /// The name on the command line and in records.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::Uring => "uring",
+        }
+    }
 }
 
 /// When the window ends.
@@ -99,13 +125,14 @@ impl Config {
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
+            engine: Mechanism::default(),
         }
     }
 
     /// Finds what cannot be run.
     ///
     /// # Errors
-    /// [`Error::Usage`] with one sentence that says what to change.
+    /// [`Error::Usage`] with one sentence that says what to change, [`Error::NoUring`] where io_uring is asked for and cannot be had.
     pub fn check(&self) -> Result<(), Error> {
         let problem = if !matches!(self.url.family, Family::Tcp | Family::Unix) {
             Some(format!(
@@ -126,10 +153,13 @@ impl Config {
         } else {
             self.check_times().or_else(|| self.check_service())
         };
-        match problem {
-            Some(problem) => Err(Error::Usage(problem)),
-            None => limits::check(self),
+        if let Some(problem) = problem {
+            return Err(Error::Usage(problem));
         }
+        if self.engine == Mechanism::Uring {
+            sys::uring::probe().map_err(|reason| Error::NoUring { reason })?;
+        }
+        limits::check(self)
     }
 
     fn check_times(&self) -> Option<String> {
@@ -251,6 +281,7 @@ impl Config {
         };
         LoadConfig {
             service: self.kind().map_or("raw", Kind::name).to_owned(),
+            engine: self.engine.name().to_owned(),
             connections: u64::from(self.connections),
             threads: u64::from(self.threads),
             rate_per_s,

@@ -19,6 +19,12 @@ pub enum Error {
         /// The error met most often.
         cause: String,
     },
+    /// `--engine uring`, where io_uring cannot be used.
+    #[error("{reason}: use --engine epoll")]
+    NoUring {
+        /// Why not.
+        reason: String,
+    },
     /// The kernel refused what the generator itself needs (epoll, threads).
     #[error("cannot set up the generator: {0}")]
     Setup(#[source] io::Error),
@@ -62,7 +68,7 @@ impl Error {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) | Self::Input { .. } => Exit::Usage,
-            Self::Unreachable { .. } => Exit::Unfit,
+            Self::Unreachable { .. } | Self::NoUring { .. } => Exit::Unfit,
             Self::Setup(_) | Self::Thread(_) | Self::Output { .. } | Self::Histogram(_) => Exit::Broken,
         }
     }

@@ -37,6 +37,6 @@ mod verdict;
 mod watch;
 
 pub use cli::main;
-pub use config::{Config, Pacing, Stop};
+pub use config::{Config, Mechanism, Pacing, Stop};
 pub use error::Error;
 pub use run::{run, run_until};

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 use loadgen::schedule::Arrivals;
-use loadgen::{Config, Pacing, Stop, run};
+use loadgen::{Config, Mechanism, Pacing, Stop, run};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::num::NonZeroU64;
@@ -34,12 +34,20 @@ fn echo(threads: usize) -> String {
 fn a_hundred_times_the_requests_take_no_more_allocations() {
     let url = echo(8);
     let open = Pacing::Open { rate_per_s: 200_000.0, arrivals: Arrivals::Poisson };
-    for (pacing, limit, pipeline) in [
+    let loads = [
         (Pacing::Closed, None, 1),
         (open, None, 1),
         (Pacing::Closed, NonZeroU64::new(1), 1),
         (Pacing::Closed, None, 8),
-    ] {
+    ];
+    let engines = Mechanism::ALL.into_iter().filter(|engine| match (engine, sys::uring::probe()) {
+        (Mechanism::Uring, Err(reason)) => {
+            eprintln!("SKIPPED: {reason}");
+            false
+        }
+        _ => true,
+    });
+    for (engine, (pacing, limit, pipeline)) in engines.flat_map(|engine| loads.map(|load| (engine, load))) {
         let allocations = |requests| {
             let mut config = Config::new(url.parse().unwrap());
             config.connections = 8;
@@ -47,6 +55,7 @@ fn a_hundred_times_the_requests_take_no_more_allocations() {
             config.pacing = pacing;
             config.requests_per_connection = limit;
             config.pipeline = pipeline;
+            config.engine = engine;
             config.stop = Stop::Requests(requests);
             let before = sys::alloc::count();
             let load = run(&config).unwrap();
@@ -57,6 +66,9 @@ fn a_hundred_times_the_requests_take_no_more_allocations() {
         // to beforehand up to 4096, and doubles beyond.
         let few = allocations(100);
         let many = allocations(10_000);
-        assert!(many < few + 200, "{pacing:?} {limit:?}: {few} for 100 requests, {many} for 10000");
+        assert!(
+            many < few + 200,
+            "{engine:?} {pacing:?} {limit:?}: {few} for 100 requests, {many} for 10000"
+        );
     }
 }

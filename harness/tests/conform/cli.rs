@@ -100,7 +100,8 @@ fn over_ipv6() -> Result<(), String> {
         return Ok(());
     }
     let exe = exe()?;
-    let mut args = vec!["--listen", "tcp://[::1]:0", "--quick", "--case", "stream/exact", "--case", "stop/port-free"];
+    let mut args =
+        vec!["--listen", "tcp://[::1]:0", "--quick", "--case", "stream/exact", "--case", "stop/port-free"];
     args.extend(["--", &exe, "--mutant", "sound", "--listen", "tcp://[::1]:{port}"]);
     exits(&args, 0, "2 cases: 2 OK")
 }

@@ -65,12 +65,8 @@ impl Engine<'_> {
             self.expire(now);
             let timer = self.timers.peek().map_or(u64::MAX, |Reverse((at, _))| at.saturating_sub(now));
             let left = Duration::from_nanos((deadline - now).min(super::LONGEST_WAIT_NS).min(timer));
-            self.epoll.wait(&mut self.events, Some(left)).map_err(Error::Setup)?;
-            let events = std::mem::take(&mut self.events);
-            for event in &events {
-                self.on_event(event);
-            }
-            self.events = events;
+            self.await_events(left)?;
+            self.act(false)?;
         }
         for i in next..count {
             self.free(i, clock());
@@ -149,7 +145,7 @@ impl Engine<'_> {
         }
         let spoken_for = slot.request.is_some();
         // The one call to the poller that a connection needs, unless a send does not take everything.
-        if !self.watch(i, Interest::READ) {
+        if !self.hear(i) {
             return;
         }
         if spoken_for {
@@ -178,6 +174,7 @@ impl Engine<'_> {
 
     /// Tells the poller what to watch the connection for; false when it could not be told, and the connection is given up.
     pub(super) fn watch(&mut self, i: usize, interest: Interest) -> bool {
+        debug_assert!(self.slots[i].line.is_none(), "what is on the ring is not watched");
         let slot = &mut self.slots[i];
         let key = slot.key();
         let Some(fd) = slot.fd.as_ref() else { return false };

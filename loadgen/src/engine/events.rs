@@ -58,6 +58,9 @@ impl Engine<'_> {
         if self.slots[i].aborts_in(abort::Phase::AfterRequest) {
             return self.send_and_leave(i, clock());
         }
+        if self.send_on_line(i) {
+            return;
+        }
         let slot = &mut self.slots[i];
         match slot.flush(false, &mut self.recorder.bytes.sent) {
             Ok(sent) if sent != slot.wants_room => {}
@@ -89,18 +92,11 @@ impl Engine<'_> {
             match result {
                 Ok(Read::Nothing) => return now,
                 Ok(Read::End) => {
-                    match slot.end() {
-                        Ok(()) => self.complete(i, false, now),
-                        Err(failure) => self.fail(i, failure, now),
-                    }
+                    self.ended(i, now);
                     return now;
                 }
                 Ok(Read::Bytes { count, filled }) => {
-                    if let Some(request) = &mut slot.request
-                        && request.first_ns == 0
-                    {
-                        request.first_ns = now;
-                    }
+                    slot.saw_bytes(now);
                     if !self.take(i, &buffer[..count], now) || !filled {
                         return now;
                     }
@@ -113,8 +109,16 @@ impl Engine<'_> {
         }
     }
 
+    /// The server has closed its side.
+    pub(super) fn ended(&mut self, i: usize, now: u64) {
+        match self.slots[i].end() {
+            Ok(()) => self.complete(i, false, now),
+            Err(failure) => self.fail(i, failure, now),
+        }
+    }
+
     /// Takes the replies that `input` holds; false when the connection has ended, or has nothing more to come.
-    fn take(&mut self, i: usize, input: &[u8], now: u64) -> bool {
+    pub(super) fn take(&mut self, i: usize, input: &[u8], now: u64) -> bool {
         let (key, mut at) = (self.slots[i].key(), 0);
         loop {
             let slot = &mut self.slots[i];

@@ -1,4 +1,4 @@
-//! One thread of the generator: connections on epoll, requests from a source, results into a recorder. Not here: threads, files.
+//! One thread of the generator: connections on epoll or io_uring, requests from a source, results into a recorder. Not here: threads, files.
 //!
 //! The loop is one for every combination: the [`source`] says when a request wants to begin, a free [`slot`] carries it, the
 //! client of the service makes and checks the bytes. A request costs one send and one receive; the poller is told about a
@@ -15,19 +15,22 @@
 mod dial;
 mod events;
 mod leave;
+mod lines;
 mod meter;
 mod slot;
 mod source;
 mod stages;
+mod uring;
 
 pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
-use crate::config::{Config, nanoseconds};
+use crate::config::{Config, Mechanism, nanoseconds};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::Tap;
 use crate::{Error, limits};
+use lines::Lines;
 use meter::Meter;
 use service::Kind;
 use service::client::Client as _;
@@ -38,9 +41,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use sys::Event;
 use sys::clock::monotonic_ns as clock;
 use sys::epoll::Epoll;
-use sys::{Event, Poller as _};
 
 /// Bytes read at a time. A loopback segment is at most 64 KiB.
 const BUFFER: usize = 64 * 1024;
@@ -71,6 +74,8 @@ pub(crate) struct Engine<'a> {
     timers: BinaryHeap<Reverse<(u64, u64)>>,
     epoll: Epoll,
     events: Vec<Event>,
+    /// Connections on io_uring, where that was asked for.
+    lines: Option<Lines>,
     buffer: Box<[u8]>,
     source: Source,
     stage: Stage,
@@ -121,7 +126,7 @@ impl<'a> Engine<'a> {
     /// Thread `index` of a run; everything that it will need is allocated here.
     ///
     /// # Errors
-    /// [`Error::Setup`] without an epoll instance.
+    /// [`Error::Setup`] without an epoll instance, or without the ring that was asked for.
     pub(crate) fn new(config: &'a Config, index: u32) -> Result<Self, Error> {
         let (threads, connections) = (config.threads, config.connections);
         let count = connections / threads + u32::from(index < connections % threads);
@@ -148,6 +153,10 @@ impl<'a> Engine<'a> {
             timers: BinaryHeap::with_capacity(2 * count as usize),
             epoll: Epoll::new().map_err(Error::Setup)?,
             events: Vec::with_capacity(256),
+            lines: match config.engine {
+                Mechanism::Epoll => None,
+                Mechanism::Uring => Some(Lines::new(count as usize).map_err(Error::Setup)?),
+            },
             buffer: vec![0; BUFFER].into_boxed_slice(),
             source: Source::new(config, line, index),
             stage: Stage::WarmUp,
@@ -191,12 +200,7 @@ impl<'a> Engine<'a> {
                 return Ok(self.harvest(now));
             }
             self.wait(now)?;
-            let events = std::mem::take(&mut self.events);
-            for event in &events {
-                let now = self.on_event(event);
-                self.pump(now);
-            }
-            self.events = events;
+            self.act(true)?;
         }
     }
 
@@ -215,7 +219,7 @@ impl<'a> Engine<'a> {
             until = before;
         }
         let timeout = Duration::from_nanos(until.saturating_sub(before));
-        self.epoll.wait(&mut self.events, Some(timeout)).map_err(Error::Setup)?;
+        self.await_events(timeout)?;
         self.meter.waited_ns += clock() - before;
         Ok(())
     }
@@ -276,6 +280,10 @@ impl<'a> Engine<'a> {
         }
         slot.request = Some(request);
         slot.state = State::Busy;
+        if abort.is_some() && slot.line.is_some() && !self.take_off(i) {
+            return self.dial(i, now);
+        }
+        let slot = &mut self.slots[i];
         if slot.fd.is_some() && slot.aborts_in(crate::abort::Phase::Connect) {
             // The abort is right after a handshake, so this request makes a connection of its own.
             self.disconnect(i);
@@ -293,6 +301,9 @@ impl<'a> Engine<'a> {
         let slot = &mut self.slots[i];
         if slot.fd.is_some() && slot.state != State::Dialling {
             self.live -= 1;
+        }
+        if let (Some(lines), Some(line)) = (&mut self.lines, slot.line.take()) {
+            lines.let_go(line, slot.fd.take());
         }
         slot.disconnect();
     }

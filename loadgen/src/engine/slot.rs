@@ -58,6 +58,8 @@ pub(super) struct Slot {
     pub(super) wants_room: bool,
     /// The poller knows the connection.
     pub(super) watched: bool,
+    /// Its place on the ring, where it is on one.
+    pub(super) line: Option<usize>,
     /// What arrived and the client could not use yet.
     leftover: Vec<u8>,
     /// Replies on this connection.
@@ -102,6 +104,7 @@ impl Slot {
             out: Output::new(),
             wants_room: false,
             watched: false,
+            line: None,
             leftover: Vec::new(),
             replies: 0,
             limit: None,
@@ -189,6 +192,25 @@ impl Slot {
                 Ok((used, None))
             }
         }
+    }
+
+    /// Bytes of a reply have come.
+    pub(super) fn saw_bytes(&mut self, now: u64) {
+        if let Some(request) = &mut self.request
+            && request.first_ns == 0
+        {
+            request.first_ns = now;
+        }
+    }
+
+    /// What was kept with `bytes` behind it; `None` where nothing was kept, and `bytes` are all there is.
+    pub(super) fn behind_leftover(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        if self.leftover.is_empty() {
+            return None;
+        }
+        let mut all = std::mem::take(&mut self.leftover);
+        all.extend_from_slice(bytes);
+        Some(all)
     }
 
     /// Keeps what the client could not use, to be shown again.

@@ -148,6 +148,7 @@ impl Engine<'_> {
                 self.log(i, request, Outcome::Unanswered, now);
             }
         }
+        self.hang_up();
         Harvest {
             recorder: self.recorder,
             meter: self.meter,

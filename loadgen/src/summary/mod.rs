@@ -39,8 +39,11 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     };
     writeln!(
         out,
-        "{} connections, {} threads, {loop_}, seed {}",
-        config.connections, config.threads, config.seed
+        "{} connections, {} threads, {loop_}, seed {}, engine {}",
+        config.connections,
+        config.threads,
+        config.seed,
+        if config.engine.is_empty() { "epoll" } else { &config.engine }
     )?;
     match load.warm_up_ns {
         0 => writeln!(out, "no warm-up: the window begins with the first request")?,

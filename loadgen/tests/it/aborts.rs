@@ -154,3 +154,12 @@ fn what_has_no_middle_is_not_reached() {
     let load = abort_all(&peer, Kind::Greeting, "mid-request:100%", 10);
     assert_eq!((load.aborts.not_reached, load.requests.completed), (10, 10));
 }
+
+crate::also_over_uring!(
+    after_the_request_the_fin_comes_first_and_the_write_meets_a_broken_pipe,
+    a_connection_made_for_the_abort_behaves_the_same,
+    each_phase_and_kind_is_what_it_says,
+    replies_are_interrupted_while_the_server_writes,
+    the_other_requests_are_served_as_ever,
+    what_has_no_middle_is_not_reached,
+);

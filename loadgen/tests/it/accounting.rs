@@ -98,3 +98,9 @@ fn the_warm_up_leaves_no_trace() {
     assert_eq!((load.elapsed_ns, load.warm_up_ns), (100_000_000, 150_000_000));
     assert!(load.bytes.sent <= 110 * 64, "{:?}", load.bytes);
 }
+
+crate::also_over_uring!(
+    the_sums_hold_whatever_the_server_does,
+    an_interrupted_run_says_so_and_keeps_its_sums,
+    the_warm_up_leaves_no_trace,
+);

@@ -186,3 +186,15 @@ fn a_target_may_have_an_ipv6_address() {
         assert_eq!((load.requests.completed, load.errors.len()), (200, 0), "{limit:?} {:?}", load.errors);
     }
 }
+crate::also_over_uring!(
+    every_service_is_spoken_in_both_loops,
+    replies_larger_than_any_buffer_are_checked_to_the_end,
+    connections_end_after_the_requests_they_are_given,
+    a_number_of_requests_is_kept_exactly,
+    handler_work_shows_in_the_latency,
+    errors_are_told_apart,
+    an_absent_server_is_said_to_be_unreachable,
+    silence_is_counted_with_its_age,
+    late_replies_keep_their_latency,
+    more_than_the_server_takes_is_unsent_and_said,
+);

@@ -130,3 +130,9 @@ fn mistakes_are_said() {
         assert!(text.lines().count() == 1 && text.contains(word), "{args:?}: {text}");
     }
 }
+
+crate::also_over_uring!(
+    method_fields_and_content_are_sent,
+    paths_are_asked_for_in_turn,
+    answers_are_judged_by_status_and_content,
+);

@@ -16,14 +16,42 @@ mod schedule;
 mod search;
 mod stored;
 mod unix;
+mod uring;
 mod view;
 
 use loadgen::schedule::Arrivals;
-use loadgen::{Config, Pacing, Stop};
+use loadgen::{Config, Mechanism, Pacing, Stop};
 use peer::Peer;
 use record::Load;
 use service::Kind;
+use std::cell::Cell;
 use std::time::Duration;
+
+thread_local! {
+    /// What the configurations and commands of a test are for. A test has a thread of its own.
+    static ENGINE: Cell<Mechanism> = const { Cell::new(Mechanism::Epoll) };
+}
+
+/// The named tests once more, over io_uring.
+macro_rules! also_over_uring {
+    ($($test:ident),+ $(,)?) => {
+        mod uring {
+            $(#[test]
+            fn $test() {
+                crate::over_uring(super::$test);
+            })+
+        }
+    };
+}
+use also_over_uring;
+
+fn over_uring(test: fn()) {
+    if let Err(reason) = sys::uring::probe() {
+        return skipped(&reason);
+    }
+    ENGINE.set(Mechanism::Uring);
+    test();
+}
 
 /// A closed loop of 4 connections for 200 ms against `peer`; tests change what they are about.
 fn config(peer: &Peer, kind: Kind) -> Config {
@@ -39,6 +67,7 @@ fn config_at(url: &str, kind: Kind) -> Config {
     config.connections = 4;
     config.stop = Stop::After(Duration::from_millis(200));
     config.timeout = Duration::from_millis(300);
+    config.engine = ENGINE.get();
     config
 }
 
@@ -69,10 +98,11 @@ fn errors(load: &Load, phase: &str, cause: &str) -> u64 {
 
 /// What the command makes of `args`, from its JSON.
 fn checked(args: &[&str]) -> Load {
-    let output = cli::output(&[&["-q", "--json", "-"], args].concat());
+    let output = cli::output(&[&["-q", "--json", "-", "--engine", ENGINE.get().name()], args].concat());
     let load: Load = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{args:?}: {}", String::from_utf8_lossy(&output.stderr)));
     check_accounting(&load);
+    assert_eq!(load.config.engine, ENGINE.get().name());
     load
 }
 

@@ -72,3 +72,8 @@ fn a_closed_loop_does_not_see_it() {
     // Why there is an open loop at all: the same server looks well.
     assert!(load.latency_ns.p90.unwrap() < 30_000_000, "{:?}", load.latency_ns);
 }
+
+crate::also_over_uring!(
+    a_stall_shows_from_the_intended_start_and_hides_from_the_actual_one,
+    a_closed_loop_does_not_see_it,
+);

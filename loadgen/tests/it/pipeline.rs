@@ -118,3 +118,11 @@ fn doubled_reordered_and_crossed_replies_are_told_apart() {
     let load = confused(|m| vec![m[0].map(|byte| byte ^ 1), m[1], m[2], m[3]]);
     assert!(errors(&load, "content", "wrong-content") > 0, "{:?}", load.errors);
 }
+
+crate::also_over_uring!(
+    every_stream_service_is_pipelined_in_both_loops,
+    each_reply_counts_from_its_own_start,
+    the_limit_of_a_connection_holds,
+    what_is_out_when_a_connection_ends_has_failed,
+    doubled_reordered_and_crossed_replies_are_told_apart,
+);

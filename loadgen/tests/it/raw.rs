@@ -86,3 +86,10 @@ fn a_dialogue_may_end_with_the_connection() {
         checked(&["-n", "30", "--banner", "delim:\\n", "--send", "QUIT\\r\\n", "--expect", "eof", &url]);
     assert_eq!((load.requests.completed, load.connections.made), (30, 30), "{:?}", load.errors);
 }
+
+crate::also_over_uring!(
+    redis_is_asked_in_each_way,
+    a_wrong_reply_is_found,
+    mail_is_a_dialogue_with_a_banner,
+    a_dialogue_may_end_with_the_connection,
+);

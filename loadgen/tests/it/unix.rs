@@ -215,3 +215,12 @@ fn the_others_are_served_as_ever() {
     assert_eq!((load.requests.failed, load.collateral_errors), (0, 0), "{:?}", load.errors);
     assert!(load.aborts.done > 150 && load.aborts.by_kind.len() == 5, "{:?}", load.aborts);
 }
+
+crate::also_over_uring!(
+    every_service_is_spoken_on_connections_that_stay_and_that_do_not,
+    nobody_there_is_unreachable_with_the_cause,
+    a_full_queue_is_waited_out_and_counts_as_latency,
+    each_abort_is_what_the_table_in_method_md_says,
+    a_reset_that_waits_in_vain_for_a_reply_is_a_plain_close,
+    the_others_are_served_as_ever,
+);

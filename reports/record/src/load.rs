@@ -79,6 +79,9 @@ pub fn schema() -> schemars::Schema {
 pub struct LoadConfig {
     /// Service spoken.
     pub service: String,
+    /// How bytes came and went in the generator: `epoll` or `uring`; empty in older files, which were all of `epoll`.
+    #[serde(default)]
+    pub engine: String,
     /// Connections.
     pub connections: u64,
     /// Threads.

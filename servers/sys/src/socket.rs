@@ -380,6 +380,14 @@ pub fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
+/// Undoes [`set_nonblocking`]: an operation of io_uring waits, where on a non-blocking socket it would complete with EAGAIN.
+///
+/// # Errors
+/// Those of ioctl(2).
+pub fn set_blocking(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::ioctl_fionbio(fd, false)?)
+}
+
 /// Whether calls on `fd` return EAGAIN instead of blocking.
 ///
 /// # Errors

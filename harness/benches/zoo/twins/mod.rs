@@ -66,9 +66,8 @@ pub(crate) fn serve_if_asked() -> bool {
 
 /// A listener whose connections have TCP_NODELAY, as those of the models.
 fn listener() -> TcpListener {
-    let any = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
-    let (fd, _) = sys::socket::listen_tcp(any, 4096, false).expect("a port");
-    fd.into()
+    let any = "tcp://127.0.0.1:0".parse().expect("a URL");
+    sys::listen(&any, 4096, sys::Stack::Dual).expect("a port").fd.into()
 }
 
 fn say_ready(listener: &TcpListener) {

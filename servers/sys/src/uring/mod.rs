@@ -191,10 +191,29 @@ impl Ring {
         let (want, flags) = (want as u32, EnterFlags::GETEVENTS.bits());
         // SAFETY: as many entries are in the queue (each as in `push`), and no argument is passed.
         let entered = unsafe { self.ring.submitter().enter::<libc::sigset_t>(entries, want, flags, None) };
+        self.entered(entered)
+    }
+
+    /// As [`wait`](Self::wait), and waits no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_for(&mut self, timeout: Duration) -> io::Result<()> {
+        if timeout.is_zero() || !self.early.is_empty() {
+            return self.wait(false);
+        }
+        let time = types::Timespec::from(timeout);
+        let args = types::SubmitArgs::new().timespec(&time);
+        let entered = self.ring.submitter().submit_with_args(1, &args);
+        self.entered(entered)
+    }
+
+    /// Looks at what a wait came to.
+    fn entered(&mut self, entered: io::Result<usize>) -> io::Result<()> {
         match entered {
             Ok(_) => {}
             // The caller takes what is there, which makes room, and comes again.
-            Err(error) if may_pass(&error) => {}
+            Err(error) if may_pass(&error) || error.raw_os_error() == Some(libc::ETIME) => {}
             Err(error) => return Err(error),
         }
         // Completions that find no room are kept by the kernel (IORING_FEAT_NODROP), except when it has no memory for them: then an

@@ -349,3 +349,21 @@ fn a_datagram_that_is_too_long_for_its_buffer_is_said_to_be_cut() {
         assert_eq!(datagrams::open(&chunk[..10], family), None);
     }
 }
+
+#[test]
+fn a_wait_ends_with_its_time_or_with_what_comes_before() {
+    let Some(mut ring) = ring(2) else { return };
+    let (mut client, server) = pair();
+    ring.recv_multi(server.as_fd(), 5).unwrap();
+    let (start, short) = (Instant::now(), Duration::from_millis(20));
+    ring.wait_for(short).unwrap();
+    assert!(start.elapsed() >= short && ring.completed().is_none());
+    client.write_all(b"now").unwrap();
+    ring.wait_for(Duration::from_secs(60)).unwrap();
+    let done = ring.completed().unwrap();
+    assert_eq!((done.key, done.result, done.more), (5, Ok(3), true));
+    assert_eq!(&*received(done.load), b"now");
+    ring.wait_for(Duration::ZERO).unwrap();
+    assert!(ring.completed().is_none());
+    assert!(start.elapsed() < Duration::from_secs(30));
+}

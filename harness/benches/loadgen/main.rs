@@ -1,0 +1,171 @@
+//! The generator beside its rivals: processor time per request and throughput of each, on the same server, in the same run, in turns,
+//! each pinned to one processor. And what it promises of itself: lag, start, memory. Not here: whether the numbers are true (tests).
+//!
+//! `cargo bench --bench loadgen [-- NAME] [--quick]`, NAME one of the experiments below or a part of it. Rivals that are not installed
+//! are skipped aloud; results with their date stand in docs/LOADGEN.md.
+#![allow(clippy::expect_used, reason = "a bench that cannot run says why by failing")]
+
+mod promises;
+mod rivals;
+mod servers;
+#[allow(dead_code, reason = "each bench uses a part of it")]
+#[path = "../support/mod.rs"]
+mod support;
+
+use harness::spawn::{Tool, ToolCommand};
+use rivals::Side;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+/// Connections of the comparisons.
+const CONNECTIONS: usize = 64;
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    window: Duration,
+    rounds: usize,
+}
+
+/// An experiment, and its name.
+type Experiment = (&'static str, fn(Effort));
+
+const EXPERIMENTS: [Experiment; 6] = [
+    ("http", http),
+    ("echo-epoll", echo_of_the_zoo),
+    ("echo-bare", echo_in_c),
+    ("lag", promises::lag),
+    ("start", promises::start),
+    ("memory", promises::memory),
+];
+
+/// A line on standard output.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line on standard error about what could not be done.
+fn skipped(why: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {why}");
+}
+
+/// Who runs where.
+fn cpus() -> harness::cpus::Split {
+    harness::cpus::Split::of_machine().expect("the processors allowed")
+}
+
+/// Runs `command` on the load's processor; what it printed, and the processor time that it took in nanoseconds, with its children's.
+fn run_pinned(mut command: ToolCommand, within: Duration) -> (String, u64) {
+    command.begin.cpus = cpus().load;
+    // Only what has ended and was waited for is in it: the servers, which run on, are not.
+    let used = || sys::process::children_usage().cpu_ns;
+    let before = used();
+    let run = Tool::run(&command, within).expect("the generator starts");
+    assert!(run.ended.success() && !run.late, "{}: {} {}", command.line(), run.ended, run.stderr);
+    (String::from_utf8_lossy(&run.stdout).into_owned(), used() - before)
+}
+
+/// What one run of one side came to.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    cpu_ns: f64,
+    per_s: f64,
+}
+
+fn observe(side: &Side, window: Duration) -> Seen {
+    let (printed, cpu_ns) = run_pinned(side.command.clone(), window + Duration::from_secs(60));
+    let replies = (side.replies)(&printed).unwrap_or_else(|| panic!("{}: no count in {printed}", side.name));
+    Seen { cpu_ns: cpu_ns as f64 / replies as f64, per_s: replies as f64 / window.as_secs_f64() }
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// All sides in turn, round after round, the order turned by one each time; a table with ratios to `reference`, each the median of those
+/// of the rounds.
+fn compare(title: &str, sides: &[Side], reference: &str, effort: Effort) {
+    let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); sides.len()];
+    for round in 0..effort.rounds {
+        for turn in 0..sides.len() {
+            let i = (round + turn) % sides.len();
+            seen[i].push(observe(&sides[i], effort.window));
+        }
+    }
+    let base = sides.iter().position(|side| side.name == reference);
+    let mut table = format!(
+        "\n{title}: {} rounds of {:.1} s\n\n| client | CPU per request, ns | to {reference} (all rounds) | requests/s |\n|---|---|---|---|\n",
+        effort.rounds,
+        effort.window.as_secs_f64()
+    );
+    for (side, runs) in sides.iter().zip(&seen) {
+        let ratios =
+            base.map(|base| runs.iter().zip(&seen[base]).map(|(a, b)| a.cpu_ns / b.cpu_ns).collect());
+        let ratio = ratios.map_or("not known".to_owned(), |ratios: Vec<f64>| {
+            let (low, high) = ratios.iter().fold((f64::MAX, 0.0_f64), |(l, h), r| (l.min(*r), h.max(*r)));
+            format!("{:.3} ({low:.3} to {high:.3})", median(ratios))
+        });
+        let figure = |pick: fn(&Seen) -> f64| median(runs.iter().map(pick).collect());
+        let (cpu, per_s) = (figure(|s| s.cpu_ns), figure(|s| s.per_s));
+        let _ = writeln!(table, "| {} | {cpu:.0} | {ratio} | {per_s:.0} |", side.name);
+    }
+    say(&table);
+}
+
+/// HTTP keep-alive against nginx, beside everything that is installed.
+fn http(effort: Effort) {
+    let Some(nginx) = servers::Nginx::start() else { return };
+    let (url, window) = (nginx.url(), effort.window);
+    let mut sides = rivals::ours(&["--service", "http"], &url, window);
+    sides.extend(rivals::bare(nginx.port, "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", window));
+    sides.extend(rivals::installed(&url, window));
+    let title =
+        format!("HTTP keep-alive, {CONNECTIONS} connections, nginx with one worker, 13 bytes of content");
+    compare(&title, &sides, rivals::BARE, effort);
+}
+
+fn echo(server: &str, port: u16, effort: Effort) {
+    let mut sides = rivals::ours(
+        &["--service", "echo", "--size", "64"],
+        &format!("tcp://127.0.0.1:{port}"),
+        effort.window,
+    );
+    sides.extend(rivals::bare(port, &"x".repeat(64), effort.window));
+    let title = format!("Echo of 64 bytes, {CONNECTIONS} connections, {server}");
+    compare(&title, &sides, rivals::BARE, effort);
+}
+
+/// Echo against the server `epoll`.
+fn echo_of_the_zoo(effort: Effort) {
+    let server = support::server("epoll", "echo");
+    echo("server `epoll`", support::address(&server).port(), effort);
+}
+
+/// Echo against a server in C that checks nothing.
+fn echo_in_c(effort: Effort) {
+    let Some(bare) = servers::bare_program() else { return };
+    let server =
+        support::start(harness::spawn::ServerCommand::new(bare, ["server"])).expect("the server gets ready");
+    echo("a bare server in C", support::address(&server).port(), effort);
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` asks for a proof that it runs, not for a measurement.
+    if args.iter().any(|arg| arg == "--test") {
+        return;
+    }
+    let effort = match args.iter().any(|arg| arg == "--quick") {
+        true => Effort { window: Duration::from_millis(500), rounds: 3 },
+        false => Effort { window: Duration::from_secs(2), rounds: 7 },
+    };
+    let filter = args.iter().find(|arg| !arg.starts_with('-'));
+    let chosen = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
+    for (name, experiment) in EXPERIMENTS {
+        if chosen(name) {
+            experiment(effort);
+        }
+    }
+}
