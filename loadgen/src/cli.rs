@@ -5,12 +5,11 @@ mod habits;
 mod results;
 
 use crate::abort::{Plan, Rule};
-use crate::config::{Config, Pacing, Stop};
-use crate::flags::{ConnectionFlags, HttpFlags, RawFlags, Spoken};
-use crate::schedule::Arrivals;
+use crate::config::{Config, Stop};
+use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, RawFlags, Spoken};
 use crate::search::Search;
 use crate::{Error, run, units};
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use commands::Command;
 use habits::Habits;
 use record::Exit;
@@ -55,19 +54,8 @@ struct Cli {
     /// Requests in total, instead of a duration
     #[arg(short = 'n', long, value_parser = units::parse_count, value_name = "N", help_heading = "Load")]
     requests: Option<u64>,
-    /// Requests/s in total, open loop (10k, 1M) [default: closed loop]
-    #[arg(short = 'R', long, aliases = ["qps", "rps"], value_parser = units::parse_rate, value_name = "N", help_heading = "Load")]
-    rate: Option<f64>,
-    /// How they are spread: constant, poisson
-    #[arg(
-        long,
-        hide_possible_values = true,
-        default_value = "constant",
-        value_name = "HOW",
-        help_heading = "Load",
-        requires = "rate"
-    )]
-    arrivals: ArrivalsName,
+    #[command(flatten)]
+    arrivals: ArrivalFlags,
     /// The same traffic before the window, thrown away
     #[arg(long, aliases = ["warmup", "warm-up-time"], default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
     warm_up: Duration,
@@ -111,12 +99,6 @@ struct Cli {
 const AFTER_HELP: &str =
     "Every rate is a total. Abort phases: connect, mid-request, after-request, mid-response, idle.
 Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 target unreachable or run invalid, 4 the tool broke.";
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ArrivalsName {
-    Constant,
-    Poisson,
-}
 
 /// The command `loadgen`, from its arguments (the first one is the program's name) to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
@@ -165,13 +147,8 @@ fn configure(args: &Cli) -> Result<Config, Error> {
         (None, Some(time)) => Stop::After(time),
         (None, None) => config.stop,
     };
-    if let Some(rate_per_s) = args.rate {
-        let arrivals = match args.arrivals {
-            ArrivalsName::Constant => Arrivals::Constant,
-            ArrivalsName::Poisson => Arrivals::Poisson,
-        };
-        config.pacing = Pacing::Open { rate_per_s, arrivals };
-    }
+    let timed = args.duration.is_some();
+    args.arrivals.apply(timed, args.search.is_wanted(), &mut config)?;
     config.warm_up = args.warm_up;
     config.timeout = args.timeout;
     config.requests_per_connection = args.requests_per_connection.or(args.habits.per_connection());

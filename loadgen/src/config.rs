@@ -1,14 +1,17 @@
 //! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
 
 use crate::abort::{Phase, Plan, Rule};
-use crate::schedule::Arrivals;
+use crate::draw::Draw;
+use crate::schedule::{Arrivals, Profile};
 use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
 use service::client::{AnyClient, Ask};
 use service::http::{Exchange, HttpClient};
 use service::raw::{Dialogue, RawClient};
+use std::fmt;
 use std::num::NonZeroU64;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 use sys::{Family, Url};
@@ -29,6 +32,12 @@ pub struct Config {
     pub stop: Stop,
     /// When requests begin.
     pub pacing: Pacing,
+    /// How the rate of an open loop moves over the window.
+    pub profile: Profile,
+    /// Closed loop: how long a connection rests between a reply and its next request, drawn for each request.
+    pub think: Option<Draw>,
+    /// Which of the arrivals are made here, where several processes or machines make a run together.
+    pub shard: Shard,
     /// What is asked; its seed also decides arrivals and aborts.
     pub ask: Ask,
     /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
@@ -96,6 +105,38 @@ pub enum Pacing {
     },
 }
 
+/// One process of several that make a run together. The arrivals `k` with `k mod of = index` are its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    /// From 0.
+    pub index: u32,
+    /// How many there are, at least 1.
+    pub of: u32,
+}
+
+impl Shard {
+    /// All there is.
+    pub const WHOLE: Self = Self { index: 0, of: 1 };
+}
+
+impl fmt::Display for Shard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.index, self.of)
+    }
+}
+
+impl FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+        match parts {
+            Some((index, of)) if index < of => Ok(Self { index, of }),
+            _ => Err(format!("`{text}` is no shard: write 0/3, 1/3 and 2/3 for the three of a run")),
+        }
+    }
+}
+
 impl Config {
     /// A closed loop of 10 connections for 10 s, without warm-up: the defaults of the command line.
     #[must_use]
@@ -117,6 +158,9 @@ impl Config {
             threads: 1,
             stop: Stop::After(Duration::from_secs(10)),
             pacing: Pacing::Closed,
+            profile: Profile::Steady,
+            think: None,
+            shard: Shard::WHOLE,
             ask,
             raw: None,
             http: None,
@@ -170,8 +214,35 @@ impl Config {
             return Some("`--timeout 0` would make every reply late".to_owned());
         }
         match self.pacing {
-            Pacing::Open { rate_per_s, .. } if !(rate_per_s > 0.0 && rate_per_s <= 1e9) => {
-                Some("the rate must lie above 0 and at most 1000M requests/s".to_owned())
+            Pacing::Open { rate_per_s, arrivals } => self.check_arrivals(rate_per_s, arrivals),
+            Pacing::Closed if self.profile != Profile::Steady => {
+                Some(format!("{} is for an open loop: give a rate", self.profile))
+            }
+            Pacing::Closed if self.think.is_some() && self.pipeline > 1 => Some(
+                "who thinks between two requests has one out at a time: leave --pipeline or --think out"
+                    .to_owned(),
+            ),
+            Pacing::Closed => None,
+        }
+    }
+
+    fn check_arrivals(&self, rate_per_s: f64, arrivals: Arrivals) -> Option<String> {
+        let fits = |rate: f64| (0.0..=1e9).contains(&rate);
+        if !(rate_per_s > 0.0 && fits(rate_per_s) && self.profile.rates().into_iter().all(fits)) {
+            return Some("the rate must lie above 0 and at most 1000M requests/s".to_owned());
+        }
+        if self.think.is_some() {
+            return Some("`--think` is for a closed loop: in an open one the schedule says when".to_owned());
+        }
+        match &self.profile {
+            Profile::Trace(_) if arrivals == Arrivals::Poisson => {
+                Some("a trace says when each request is due: leave --arrivals out".to_owned())
+            }
+            Profile::Ramp { over_ns: 0, .. } | Profile::Steps { each_ns: 0, .. } => {
+                Some("a ramp and steps need time: give a longer --duration".to_owned())
+            }
+            Profile::Burst { on_ns: 0, .. } => {
+                Some("a burst of no length offers nothing: give it more than 0s".to_owned())
             }
             _ => None,
         }
@@ -272,12 +343,29 @@ impl Config {
         !ends && self.requests_per_connection.is_none_or(|n| n.get() > 1)
     }
 
+    /// Which arrivals thread `index` makes, as `(first, step)`; the same numbers tell its connections from those of others.
+    pub(crate) fn share_of_thread(&self, index: u32) -> (u64, u64) {
+        let Shard { index: shard, of } = self.shard;
+        let (shard, of) = (u64::from(shard), u64::from(of.max(1)));
+        (shard + of * u64::from(index), of * u64::from(self.threads.max(1)))
+    }
+
+    /// The name of the arrivals in the record.
+    fn arrivals_name(&self) -> String {
+        match (self.pacing, &self.profile) {
+            (Pacing::Closed, _) => "closed".to_owned(),
+            (Pacing::Open { arrivals, .. }, Profile::Steady) => arrivals.name().to_owned(),
+            (Pacing::Open { .. }, Profile::Trace(trace)) => trace.to_string(),
+            (Pacing::Open { arrivals, .. }, profile) => format!("{} {profile}", arrivals.name()),
+        }
+    }
+
     /// What was asked for, as the record keeps it.
     #[must_use]
     pub fn describe(&self) -> LoadConfig {
-        let (rate_per_s, arrivals) = match self.pacing {
-            Pacing::Closed => (None, "closed".to_owned()),
-            Pacing::Open { rate_per_s, arrivals } => (Some(rate_per_s), arrivals.name().to_owned()),
+        let rate_per_s = match self.pacing {
+            Pacing::Closed => None,
+            Pacing::Open { rate_per_s, .. } => Some(self.profile.mean_per_s(rate_per_s)),
         };
         LoadConfig {
             service: self.kind().map_or("raw", Kind::name).to_owned(),
@@ -285,7 +373,9 @@ impl Config {
             connections: u64::from(self.connections),
             threads: u64::from(self.threads),
             rate_per_s,
-            arrivals,
+            arrivals: self.arrivals_name(),
+            think: self.think.map(Draw::show_time),
+            shard: (self.shard != Shard::WHOLE).then(|| self.shard.to_string()),
             requests_per_connection: self.requests_per_connection.map(NonZeroU64::get),
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),

@@ -14,6 +14,7 @@ pub mod abort;
 mod cli;
 mod compare;
 pub mod config;
+pub mod draw;
 mod engine;
 mod error;
 mod export;

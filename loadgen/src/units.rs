@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-/// Reads a time: `10s`, `500ms`, `50us`, `1m`, `2h`, `1.5s`; a bare number means seconds.
+/// Reads a time: `10s`, `500ms`, `50us`, `200ns`, `1m`, `2h`, `1.5s`; a bare number means seconds.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let bad = || format!("`{text}` is no time: write 10s, 500ms, 50us or 1m");
     let (number, unit) = split(text);
     let per_unit = match unit {
+        "ns" => 1e-9,
         "us" => 1e-6,
         "ms" => 1e-3,
         "" | "s" => 1.0,
@@ -20,6 +21,11 @@ pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
         return Err(format!("`{text}` is longer than a year"));
     }
     Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+/// Reads a time as [`parse_time`] does, in nanoseconds.
+pub(crate) fn parse_offset(text: &str) -> Result<u64, String> {
+    parse_time(text).map(crate::config::nanoseconds)
 }
 
 /// Reads a rate in requests per second: `500`, `1.5k`, `2M`.
@@ -103,6 +109,21 @@ pub(crate) fn show_ns(ns: f64) -> String {
         _ => (ns / 1e9, "s"),
     };
     format!("{} {unit}", three_digits(value))
+}
+
+/// A time as [`parse_time`] reads it, in the largest unit that loses nothing.
+pub(crate) fn show_span(ns: u64) -> String {
+    let units = [(1_000_000_000, "s"), (1_000_000, "ms"), (1_000, "us"), (1, "ns")];
+    let (per_unit, unit) =
+        units.into_iter().find(|(per_unit, _)| ns.is_multiple_of(*per_unit)).unwrap_or((1, "ns"));
+    format!("{}{unit}", ns / per_unit)
+}
+
+/// A short name for much content: FNV-1a.
+pub(crate) fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
 }
 
 /// A number of bytes in three digits and the unit that suits it.

@@ -166,7 +166,7 @@ impl Engine<'_> {
             self.recorder.completed(now, latency_ns, service_ns, self.timeout_ns);
             self.log(i, request, Outcome::Completed, now);
             self.resolved(now);
-            self.last_completed_ns = now;
+            self.waiting_since_ns = now;
         }
         if spent || !reusable {
             // The server has said that no reply follows.
@@ -186,8 +186,10 @@ impl Engine<'_> {
         let phase = if failure.phase == Phase::Content { Phase::Content } else { Phase::Idle };
         self.note(Failure { phase, ..failure }, false);
         self.disconnect(i);
-        if self.slots[i].state == State::Busy {
-            self.free(i, now);
+        match self.slots[i].state {
+            State::Busy => self.free(i, now),
+            // The timer of one that thinks went with the connection.
+            _ => self.offer(i, now),
         }
     }
 
@@ -227,7 +229,7 @@ impl Engine<'_> {
             begun_ns,
             first_ns,
             done_ns: now,
-            connection: self.index + slot.index * self.config.threads,
+            connection: super::connection_number(self.config, self.index, slot.index) as u32,
             generation: slot.generation,
             outcome,
         });

@@ -26,6 +26,7 @@ pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
 use crate::config::{Config, Mechanism, nanoseconds};
+use crate::draw::Draw;
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::Tap;
@@ -57,6 +58,10 @@ const LONGEST_WAIT_NS: u64 = 50_000_000;
 /// 2000 requests/s) the median lag was 41 us with plain timeouts, 13 us with 20 us of polling and 0.1 us with 60 us. The price is
 /// that share of the generator's own processor, 60 us for each arrival and never more than all of it above 16,000 a second.
 const SPIN_NS: u64 = 60_000;
+
+/// Keep what is drawn for think times apart from other choices by the same seed and number.
+const THINK_STREAM: u64 = 0x74_68_69_6e_6b;
+const FIRST_STREAM: u64 = 0x66_69_72_73_74;
 
 /// One thread's part of a run.
 pub(crate) struct Engine<'a> {
@@ -92,7 +97,8 @@ pub(crate) struct Engine<'a> {
     /// Connects tried, by which the source address is chosen.
     dialled: u8,
     dial_errors: Tally,
-    last_completed_ns: u64,
+    /// Since when the run waits for a reply: the last one came, or the first request went out into the silence.
+    waiting_since_ns: u64,
     last_resolved_ns: u64,
     cut_short: bool,
     gave_up: bool,
@@ -134,7 +140,7 @@ impl<'a> Engine<'a> {
         ask.close |= config.requests_per_connection.is_some_and(|n| n.get() == 1);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
         let client = config.clients(ask);
-        let client = |i: u32| client(u64::from(index) + u64::from(i) * u64::from(threads));
+        let client = |i: u32| client(connection_number(config, index, i));
         let line = Timeline::new(config, 0);
         let large = match config.kind() {
             _ if config.aborts.is_empty() => 0,
@@ -170,7 +176,7 @@ impl<'a> Engine<'a> {
             refusals: 0,
             dialled: 0,
             dial_errors: Tally::new(),
-            last_completed_ns: 0,
+            waiting_since_ns: 0,
             last_resolved_ns: 0,
             cut_short: false,
             gave_up: false,
@@ -192,6 +198,7 @@ impl<'a> Engine<'a> {
         for slot in &mut self.slots {
             slot.free_since_ns = line.start_ns;
         }
+        self.spread_thinkers();
         loop {
             let now = clock();
             self.expire(now);
@@ -208,7 +215,9 @@ impl<'a> Engine<'a> {
     fn wait(&mut self, now: u64) -> Result<(), Error> {
         let mut until = now + LONGEST_WAIT_NS;
         if let Some(Reverse((at, _))) = self.timers.peek() {
-            until = until.min(*at);
+            // Only what belongs to the load is worth the polling: see SPIN_NS.
+            let early_ns = if self.config.think.is_some() { SPIN_NS } else { 0 };
+            until = until.min(at.saturating_sub(early_ns));
         }
         until = until.min(self.stage.ends_ns(&self.line, now));
         if let Some(due) = self.source.next_due() {
@@ -228,6 +237,9 @@ impl<'a> Engine<'a> {
     fn pump(&mut self, now: u64) {
         while let Some(arrival) = self.source.due(now) {
             self.recorder.requests.scheduled += u64::from(arrival.counted);
+            if self.outstanding == 0 && self.queue.is_empty() {
+                self.waiting_since_ns = now;
+            }
             self.queue.push_back(Waiting { arrival, turned_ns: now });
         }
         let mut now = now;
@@ -262,6 +274,9 @@ impl<'a> Engine<'a> {
             if self.stage == Stage::WarmUp {
                 self.open(now);
             }
+            if self.outstanding == 0 {
+                self.waiting_since_ns = self.waiting_since_ns.max(turned_ns);
+            }
             self.outstanding += 1;
             self.recorder.requests.sent += 1;
             self.recorder.aborts_planned += u64::from(abort.is_some());
@@ -280,6 +295,8 @@ impl<'a> Engine<'a> {
         }
         slot.request = Some(request);
         slot.state = State::Busy;
+        slot.think_ns =
+            self.config.think.map_or(0, |think| think.draw(self.config.ask.seed, THINK_STREAM, arrival.k));
         if abort.is_some() && slot.line.is_some() && !self.take_off(i) {
             return self.dial(i, now);
         }
@@ -312,6 +329,9 @@ impl<'a> Engine<'a> {
     fn free(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
         slot.state = if slot.request.is_some() { State::Busy } else { State::Free };
+        if slot.think_ns > 0 && slot.state == State::Free {
+            slot.thinks_until_ns = now + std::mem::take(&mut slot.think_ns);
+        }
         self.offer(i, now);
     }
 
@@ -322,6 +342,10 @@ impl<'a> Engine<'a> {
         let usable = out == 0 && slot.state == State::Free || slot.state == State::Busy && slot.fd.is_some();
         let spent = slot.limit.is_some_and(|limit| slot.replies + out as u64 >= limit);
         if usable && !spent && out < self.config.pipeline as usize && !slot.offered {
+            if slot.thinks_until_ns > now {
+                let at_ns = slot.thinks_until_ns;
+                return self.set_timer(i, at_ns);
+            }
             slot.offered = true;
             slot.free_since_ns = now;
             self.idle.push_back(slot.index);
@@ -341,8 +365,23 @@ impl<'a> Engine<'a> {
                 State::Leaving => self.check_left(i, now),
                 State::Busy => self.give_up_sending(i, now),
                 State::Dialling => self.knock(i, now),
-                State::Free => {}
+                State::Free => self.offer(i, now),
             }
+        }
+    }
+
+    /// Users who think do not all begin at once: the first request of each comes within its first think time.
+    fn spread_thinkers(&mut self) {
+        let Some(think) = self.config.think else { return };
+        self.idle.clear();
+        for i in 0..self.slots.len() {
+            let number = connection_number(self.config, self.index, self.slots[i].index);
+            let share = |whole| Draw::Uniform(0, whole).draw(self.config.ask.seed, FIRST_STREAM, number);
+            let wait_ns = share(think.draw(self.config.ask.seed, FIRST_STREAM, number));
+            let slot = &mut self.slots[i];
+            slot.offered = false;
+            slot.thinks_until_ns = self.line.start_ns + wait_ns;
+            self.offer(i, self.line.start_ns);
         }
     }
 
@@ -355,6 +394,12 @@ impl<'a> Engine<'a> {
         let i = (key & u64::from(u32::MAX)) as usize;
         self.slots.get(i).filter(|slot| slot.key() == key).map(|_| i)
     }
+}
+
+/// The number of a place for connections in the whole run, over all threads and shards.
+fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
+    let (first, step) = config.share_of_thread(thread);
+    first + u64::from(slot) * step
 }
 
 /// The generator's own lateness with a request: until it turned to it, and then, once a connection was free, until it began.

@@ -70,6 +70,9 @@ pub(super) struct Slot {
     pub(super) refusals: u32,
     /// When it became free.
     pub(super) free_since_ns: u64,
+    /// Rest that follows the request that is out, and when the rest that goes on ends.
+    pub(super) think_ns: u64,
+    pub(super) thinks_until_ns: u64,
     /// When the connect began.
     pub(super) dialled_ns: u64,
     /// Times that this connect was turned away by a full queue.
@@ -110,6 +113,8 @@ impl Slot {
             limit: None,
             refusals: 0,
             free_since_ns: 0,
+            think_ns: 0,
+            thinks_until_ns: 0,
             dialled_ns: 0,
             turned_away: 0,
             leave_by_ns: 0,

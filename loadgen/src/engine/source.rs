@@ -58,28 +58,29 @@ enum SourceKind {
         step: u64,
     },
     Open {
-        warm_up: Schedule,
-        window: Schedule,
+        warm_up: Box<Schedule>,
+        window: Box<Schedule>,
         peeked: Option<Arrival>,
     },
 }
 
 impl Source {
     pub(super) fn new(config: &Config, line: Timeline, index: u32) -> Self {
-        let threads = config.threads;
+        let (first, step) = config.share_of_thread(index);
         let left = match config.stop {
             Stop::After(_) => u64::MAX,
-            Stop::Requests(n) => {
-                (n + u64::from(threads) - 1).saturating_sub(u64::from(index)) / u64::from(threads)
-            }
+            Stop::Requests(n) => (n + step - 1).saturating_sub(first) / step,
         };
         let kind = match config.pacing {
-            Pacing::Closed => SourceKind::Closed { next: [u64::from(index); 2], step: u64::from(threads) },
+            Pacing::Closed => SourceKind::Closed { next: [first; 2], step },
             Pacing::Open { rate_per_s, arrivals } => {
-                let schedule = |seed| Schedule::new(arrivals, rate_per_s, seed, index, threads);
+                let seed = config.ask.seed;
+                let (steady, warm_rate) = config.profile.warm_up(rate_per_s);
+                let along =
+                    |profile, rate, seed| Schedule::along(profile, arrivals, rate, seed, (first, step));
                 SourceKind::Open {
-                    warm_up: schedule(config.ask.seed ^ WARM_UP_STREAM),
-                    window: schedule(config.ask.seed),
+                    warm_up: Box::new(along(&steady, warm_rate, seed ^ WARM_UP_STREAM)),
+                    window: Box::new(along(&config.profile, rate_per_s, seed)),
                     peeked: None,
                 }
             }

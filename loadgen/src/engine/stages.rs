@@ -67,7 +67,7 @@ impl Engine<'_> {
         self.recorder.bytes = record::load::Bytes::default();
         self.recorder.intervals.start(self.line.open_ns);
         self.meter.open(now);
-        self.last_completed_ns = now;
+        self.waiting_since_ns = now;
         self.last_resolved_ns = now;
     }
 
@@ -82,7 +82,8 @@ impl Engine<'_> {
             return Ok(true);
         }
         let patience = self.timeout_ns.saturating_mul(u64::from(PATIENCE));
-        if now.saturating_sub(self.last_completed_ns) > patience {
+        let waiting = self.outstanding > 0 || !self.queue.is_empty();
+        if waiting && now.saturating_sub(self.waiting_since_ns) > patience {
             self.gave_up = true;
             self.close(now, now);
             return Ok(true);

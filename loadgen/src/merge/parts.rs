@@ -95,10 +95,7 @@ fn id(load: &Load) -> String {
         "{} {} {} {} {}",
         load.target, load.started_at_ns, load.elapsed_ns, load.config.seed, load.histograms.latency
     );
-    let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    format!("{:016x}", crate::units::fnv1a(text.bytes()))
 }
 
 /// Where each window begins in the merged one.

@@ -33,7 +33,7 @@ pub(crate) struct Search {
         long,
         value_name = "OBJECTIVE",
         help_heading = "Search: each step is a run",
-        conflicts_with = "rate"
+        conflicts_with_all = ["rate", "ramp", "steps", "trace", "think"]
     )]
     find_max: Option<Objective>,
     /// Rates to search between [default: what --duration can tell]
@@ -50,7 +50,7 @@ pub(crate) struct Search {
         long,
         value_name = "RATES",
         help_heading = "Search: each step is a run",
-        conflicts_with_all = ["rate", "find_max"]
+        conflicts_with_all = ["rate", "find_max", "ramp", "steps", "trace", "think"]
     )]
     sweep: Option<Range>,
 }

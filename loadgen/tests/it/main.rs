@@ -11,6 +11,7 @@ mod http;
 mod omission;
 mod peer;
 mod pipeline;
+mod profiles;
 mod raw;
 mod schedule;
 mod search;

@@ -75,7 +75,7 @@ pub fn schema() -> schemars::Schema {
 }
 
 /// What was asked of the generator.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct LoadConfig {
     /// Service spoken.
     pub service: String,
@@ -86,10 +86,16 @@ pub struct LoadConfig {
     pub connections: u64,
     /// Threads.
     pub threads: u64,
-    /// Requests per second in total; absent for a closed loop.
+    /// Requests per second in total, the mean over the window where the rate moves; absent for a closed loop.
     pub rate_per_s: Option<f64>,
-    /// `closed`, `constant` or `poisson`.
+    /// `closed`, `constant`, `poisson`, one of the two with its `burst:…`, `ramp:…` or `steps:…`, or `trace:…`.
     pub arrivals: String,
+    /// Closed loop: rest between a reply and the next request of its connection, as `10ms`, `5ms..20ms` or `exp:10ms`.
+    #[serde(default)]
+    pub think: Option<String>,
+    /// Which part of the arrivals was made, as `0/3`; absent where all were.
+    #[serde(default)]
+    pub shard: Option<String>,
     /// Requests on one connection before it is closed; absent for no limit.
     pub requests_per_connection: Option<u64>,
     /// Payload size in bytes.
