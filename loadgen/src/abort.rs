@@ -8,15 +8,21 @@
 //!           mid-response   after the first byte of the reply
 //!           idle           after the reply, instead of keeping the connection
 //! FRACTION  of the requests: 5% or 0.05
-//! KIND      fin | rst      default: fin for after-request, rst for the others
+//! KIND      fin        FIN, then a close          default for after-request
+//!           rst        RST                        default for the others
+//!           unread     a close with some of the reply unread, which is an RST too, of the kernel's own making
+//!           half       shut for writing; what the server still says is read to its end, and it is the server that ends the connection
+//!           half-read  shut for reading, then a close
+//!           vanish     no packet leaves any more: nothing is acknowledged, answered or closed until the run is over
 //! ```
+//!
+//! `unread` and `half-read` are about a reply, and go with after-request and mid-response alone. What each kind is on each family of
+//! sockets stands in docs/LOADGEN.md, "Misbehaviour".
 //!
 //! After-request and mid-response ask for a reply larger than the buffers of both sides where the service has one (`sized`, and
 //! `http` without a path), so that the server is still writing when the client is gone. `echo` sends 256 KiB instead. Where the
-//! reply is short (a greeting, an http path), the server's one write may succeed, and nothing breaks.
-//!
-//! Over a Unix socket `fin` is shutdown(2) and close(2), and `rst` is a close with the reply unread, where there is one (see
-//! docs/METHOD.md, "Aborts").
+//! reply is short (a greeting, an http path), the server's one write may succeed, and nothing breaks. `half` asks for the reply that
+//! every other request asks for, since it is checked like theirs.
 //!
 //! Whether request `k` is chosen depends on the seed and `k` alone, so the same plan replays, whatever the number of threads.
 
@@ -25,6 +31,21 @@ use std::str::FromStr;
 
 /// Keeps the choice of aborts apart from the choice of payloads, which uses the same mixing function.
 const STREAM: u64 = 0x61_62_6f_72_74;
+
+/// What `--help` says of it at its end, behind the two lines that `-h` has too.
+pub(crate) const LONG_HELP: &str = "Every rate is a total.
+
+Ends by plan, --abort PHASE:SHARE[:KIND], chosen by the seed and counted apart from errors:
+  PHASE  connect, mid-request, after-request, mid-response, idle
+  KIND           TCP                                       Unix stream
+  fin            FIN, proven, then close                   shutdown, then close
+  rst            RST                                       close, with the reply unread where there is one
+  unread         close with the reply unread: RST          close with the reply unread: ECONNRESET
+  half           FIN; the reply is read to its end         the same
+  half-read      shut for reading: not told; then close    shut for reading: the server's writes get EPIPE
+  vanish         hears and says nothing until the end      takes nothing until the end
+
+Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 target unreachable or run invalid, 4 the tool broke.";
 
 /// Where in the life of a request the client goes away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,11 +94,19 @@ pub enum Kind {
     Fin,
     /// RST (SO_LINGER with time 0): the server's next call meets ECONNRESET.
     Rst,
+    /// A close with input unread: RST, as many a client sends it without knowing (RFC 2525, 2.17).
+    Unread,
+    /// FIN, and an open ear: the server's reply must still come, and then its end.
+    Half,
+    /// shutdown(SHUT_RD), of which only a Unix socket's peer hears, and a close when the reply has come.
+    HalfRead,
+    /// Nothing, for as long as the run goes: a host that lost its power, or a cable.
+    Vanish,
 }
 
 impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Fin, Self::Rst];
+    /// All kinds.
+    pub const ALL: [Self; 6] = [Self::Fin, Self::Rst, Self::Unread, Self::Half, Self::HalfRead, Self::Vanish];
 
     /// The name on the command line and in records.
     #[must_use]
@@ -85,7 +114,16 @@ impl Kind {
         match self {
             Self::Fin => "fin",
             Self::Rst => "rst",
+            Self::Unread => "unread",
+            Self::Half => "half",
+            Self::HalfRead => "half-read",
+            Self::Vanish => "vanish",
         }
+    }
+
+    /// True where the kind is about a reply, and so needs one that has been asked for and not been read.
+    const fn wants_reply(self) -> bool {
+        matches!(self, Self::Unread | Self::HalfRead)
     }
 }
 
@@ -120,11 +158,17 @@ impl FromStr for Rule {
             .ok_or_else(|| format!("`{fraction}` is no fraction above 0 and up to 1: write 5% or 0.05"))?;
         let kind = match parts.next() {
             None => phase.default_kind(),
-            Some(name) => Kind::ALL
-                .into_iter()
-                .find(|k| k.name() == name)
-                .ok_or_else(|| format!("no kind `{name}`; the kinds are fin, rst"))?,
+            Some(name) => Kind::ALL.into_iter().find(|k| k.name() == name).ok_or_else(|| {
+                format!("no kind `{name}`; the kinds are {}", Kind::ALL.map(Kind::name).join(", "))
+            })?,
         };
+        if kind.wants_reply() && !matches!(phase, Phase::AfterRequest | Phase::MidResponse) {
+            return Err(format!(
+                "`{}` is about a reply, and in the phase {} there is none to leave: write after-request or mid-response",
+                kind.name(),
+                phase.name()
+            ));
+        }
         if parts.next().is_some() {
             return Err("too many parts: write PHASE:FRACTION[:KIND]".to_owned());
         }

@@ -4,7 +4,7 @@ mod commands;
 mod habits;
 mod results;
 
-use crate::abort::{Plan, Rule};
+use crate::abort::{self, Plan, Rule};
 use crate::config::{Config, Stop};
 use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, RawFlags, Spoken};
 use crate::search::Search;
@@ -30,6 +30,7 @@ use sys::Url;
     version,
     max_term_width = 110,
     after_help = AFTER_HELP,
+    after_long_help = abort::LONG_HELP,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     disable_help_subcommand = true
@@ -81,7 +82,7 @@ struct Cli {
     /// Age at which a request is late, not cut off
     #[arg(long, default_value = "2s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Requests")]
     timeout: Duration,
-    /// Abrupt ends, PHASE:SHARE[:fin|rst]; repeatable
+    /// Ends by plan, PHASE:SHARE[:KIND]; repeatable
     #[arg(long, value_name = "PLAN", help_heading = "Requests")]
     abort: Vec<Rule>,
     /// Decides payloads, arrivals and aborts

@@ -1,6 +1,6 @@
 //! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
 
-use crate::abort::{Phase, Plan, Rule};
+use crate::abort::{self, Phase, Plan, Rule};
 use crate::draw::Draw;
 use crate::schedule::{Arrivals, Profile};
 use crate::{Error, limits};
@@ -297,6 +297,10 @@ impl Config {
 
     fn check_dialogue(&self, dialogue: &Dialogue) -> Option<String> {
         let early = |rule: &Rule| !matches!(rule.phase, Phase::Connect | Phase::Idle);
+        let half = |rule: &Rule| rule.kind == abort::Kind::Half && early(rule);
+        if dialogue.turns.len() > 1 && self.aborts.rules().iter().any(half) {
+            return Some("a half-closed client has no second turn: with more than one `--send`, `half` goes with the phases connect and idle".to_owned());
+        }
         if dialogue.turns.is_empty() {
             Some("the raw service wants `--send` and `--expect`".to_owned())
         } else if dialogue.banner.is_some() && self.aborts.rules().iter().any(early) {

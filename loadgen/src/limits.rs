@@ -1,5 +1,6 @@
 //! What the machine allows, looked at before the run: descriptors, source ports. Not here: raising more than the soft limit.
 
+use crate::abort::Kind;
 use crate::{Config, Error};
 
 /// Descriptors that a process needs beside its connections: standard streams, one epoll a thread, output files, and some in hand.
@@ -33,6 +34,22 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
         )));
     }
     Ok(())
+}
+
+/// Most sockets of clients that vanished, over all threads: each takes a descriptor here and a connection of the server.
+const MOST_VANISHED: u64 = 10_000;
+
+/// Sockets that a thread may keep for clients that vanish; 0 where none is to.
+pub(crate) fn room_for_the_vanished(config: &Config) -> usize {
+    if !config.aborts.rules().iter().any(|rule| rule.kind == Kind::Vanish) {
+        return 0;
+    }
+    // What cannot be raised is what there is.
+    let _ = sys::process::raise_descriptor_limit();
+    let (soft, _) = sys::process::descriptor_limit();
+    let threads = u64::from(config.threads);
+    let free = soft.saturating_sub(u64::from(config.connections) + threads + SPARE);
+    (free.min(MOST_VANISHED) / threads) as usize
 }
 
 fn source_ports() -> Option<u64> {

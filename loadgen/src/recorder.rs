@@ -180,6 +180,7 @@ impl Recorder {
             by_kind,
             fin_proven: self.fin_proven,
             not_reached: self.aborts_planned.saturating_sub(self.requests.aborted),
+            vanished_closed_by: None,
         }
     }
 }

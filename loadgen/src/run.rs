@@ -13,6 +13,7 @@ use record::load::{Connections, Generator, Histograms};
 use record::used::ThreadUse;
 use record::{Load, SCHEMA};
 use service::Kind;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::ScopedJoinHandle;
@@ -168,6 +169,20 @@ pub(crate) struct Total {
     pub(crate) gave_up: bool,
     open_ns: u64,
     close_ns: u64,
+    vanished: Vec<OwnedFd>,
+}
+
+/// Closes the sockets of clients that vanished, and says how.
+fn close_vanished(config: &Config, sockets: Vec<OwnedFd>) -> Option<String> {
+    let mut word = None;
+    for socket in sockets {
+        word = match config.is_unix() {
+            true => Some("close"),
+            false if sys::vanish::close_unheard(socket) => Some("nothing"),
+            false => Some("rst"),
+        };
+    }
+    word.map(str::to_owned)
 }
 
 impl Total {
@@ -194,6 +209,7 @@ impl Total {
             gave_up: first.gave_up,
             open_ns: first.open_ns,
             close_ns: first.close_ns,
+            vanished: first.vanished,
         };
         for other in harvests {
             total.run_queue_share = total.run_queue_share.max(share(&other));
@@ -208,6 +224,7 @@ impl Total {
                 total.run_queue_ns.zip(other.meter.run_queue_ns).map(|(mine, theirs)| mine + theirs);
             total.cut_short |= other.cut_short;
             total.gave_up |= other.gave_up;
+            total.vanished.extend(other.vanished);
             total.open_ns = total.open_ns.min(other.open_ns);
             total.close_ns = total.close_ns.max(other.close_ns);
         }
@@ -277,6 +294,7 @@ impl Total {
             server.cpu_ns_per_request =
                 server.cpu_ns.filter(|_| completed > 0).map(|ns| ns as f64 / completed as f64);
         }
+        load.aborts.vanished_closed_by = close_vanished(config, std::mem::take(&mut self.vanished));
         statistics::attach(&mut load, &recorder.latency.histogram, &latencies);
         Ok(Finished { load, latencies, log })
     }

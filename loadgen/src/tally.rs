@@ -16,6 +16,8 @@ pub(crate) enum Phase {
     Idle,
     /// Waited longer than the timeout, to the end of the run.
     Timeout,
+    /// A client had said its last word in good order, and waited for the server to end the connection.
+    Close,
 }
 
 impl Phase {
@@ -27,6 +29,7 @@ impl Phase {
             Self::Content => "content",
             Self::Idle => "idle",
             Self::Timeout => "timeout",
+            Self::Close => "close",
         }
     }
 }

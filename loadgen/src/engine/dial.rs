@@ -2,8 +2,8 @@
 
 use super::slot::State;
 use super::{Engine, Stage};
+use crate::Error;
 use crate::tally::{Failure, Phase};
-use crate::{Error, abort};
 use service::client::Client as _;
 use std::cmp::Reverse;
 use std::io::ErrorKind;
@@ -88,8 +88,7 @@ impl Engine<'_> {
     pub(super) fn knock(&mut self, i: usize, now: u64) {
         let source = self.source_address();
         let slot = &mut self.slots[i];
-        let small = slot.aborts_in(abort::Phase::AfterRequest) || slot.aborts_in(abort::Phase::MidResponse);
-        let buffer = small.then_some(SMALL_BUFFER);
+        let buffer = slot.leaves_reply().then_some(SMALL_BUFFER);
         let dialled = match source {
             Some((source, address)) => socket::connect_start_from(source, address, buffer),
             None => socket::connect_start(&self.config.url.address, buffer),

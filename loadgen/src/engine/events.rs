@@ -18,6 +18,10 @@ impl Engine<'_> {
             State::Dialling => self.on_dialled(i),
             // Room to write is no reason to go where the reply is waited for.
             State::Leaving if self.config.is_unix() && !event.read && !event.hang_up => {}
+            // A socket that is shut for reading is always readable; that the server ended it is told beside.
+            State::Leaving if event.hang_up && self.slots[i].aborts_by(abort::Kind::HalfRead) => {
+                self.left(i, false, clock());
+            }
             State::Leaving => self.check_left(i, clock()),
             State::Free | State::Busy => {
                 if event.write && self.slots[i].wants_room {
@@ -27,6 +31,7 @@ impl Engine<'_> {
                     return self.on_input(i);
                 }
             }
+            State::Ending => self.hear_out(i),
             State::Resting => {}
         }
         clock()
@@ -37,32 +42,41 @@ impl Engine<'_> {
         let slot = &mut self.slots[i];
         let Some(request) = slot.request else { return };
         let k = request.arrival.k;
-        match request.abort.map(|(phase, _)| phase) {
-            None | Some(abort::Phase::Idle) => slot.client.request(k, &mut slot.out),
-            Some(abort::Phase::Connect) => return self.leave(i, now),
-            Some(abort::Phase::MidRequest) => {
+        match request.abort {
+            None | Some((abort::Phase::Idle, _)) => slot.client.request(k, &mut slot.out),
+            Some((abort::Phase::Connect, _)) => return self.leave(i, now),
+            Some((abort::Phase::MidRequest, _)) => {
                 slot.client.request(k, &mut slot.out);
                 return self.send_half(i, now);
             }
-            Some(abort::Phase::AfterRequest) => {
+            // Its reply is read and checked.
+            Some((_, abort::Kind::Half)) => slot.client.request(k, &mut slot.out),
+            Some((abort::Phase::AfterRequest, _)) => {
                 slot.client.request_large(k, self.large, &mut slot.out);
                 return self.send_and_leave(i, now);
             }
-            Some(abort::Phase::MidResponse) => self.ask_to_interrupt(i, k),
+            Some((abort::Phase::MidResponse, _)) => self.ask_to_interrupt(i, k),
         }
         self.send(i);
     }
 
     /// Sends what is queued; what the socket does not take waits for room.
     pub(super) fn send(&mut self, i: usize) {
-        if self.slots[i].aborts_in(abort::Phase::AfterRequest) {
+        let slot = &mut self.slots[i];
+        let leaves = slot.aborts_in(abort::Phase::AfterRequest);
+        let halves = leaves && slot.aborts_by(abort::Kind::Half);
+        if leaves && !halves {
             return self.send_and_leave(i, clock());
         }
         if self.send_on_line(i) {
             return;
         }
         let slot = &mut self.slots[i];
-        match slot.flush(false, &mut self.recorder.bytes.sent) {
+        let result = slot.flush(false, &mut self.recorder.bytes.sent);
+        if halves && result.as_ref().is_ok_and(|sent| *sent) {
+            slot.halve();
+        }
+        match result {
             Ok(sent) if sent != slot.wants_room => {}
             Ok(sent) => {
                 let _ = self.watch(i, Interest { read: true, write: !sent });
@@ -74,7 +88,10 @@ impl Engine<'_> {
     /// Reads what has come; returns the clock behind the read.
     fn on_input(&mut self, i: usize) -> u64 {
         if self.slots[i].aborts_in(abort::Phase::MidResponse) {
-            return self.interrupt(i);
+            if !self.slots[i].aborts_by(abort::Kind::Half) {
+                return self.interrupt(i);
+            }
+            self.slots[i].halve();
         }
         let mut buffer = std::mem::take(&mut self.buffer);
         let now = self.read(i, &mut buffer);
@@ -155,7 +172,7 @@ impl Engine<'_> {
     fn complete(&mut self, i: usize, reusable: bool, now: u64) {
         let slot = &mut self.slots[i];
         slot.replies += 1;
-        if slot.aborts_in(abort::Phase::Idle) {
+        if slot.aborts_in(abort::Phase::Idle) || slot.aborts_by(abort::Kind::Half) {
             return self.leave(i, now);
         }
         let Some(request) = slot.next_reply() else { return };
@@ -200,6 +217,9 @@ impl Engine<'_> {
     }
 
     fn fail_all(&mut self, i: usize, failure: Failure, now: u64) {
+        if self.slots[i].halved {
+            return self.ended_badly(i, failure, now);
+        }
         while let Some(request) = self.slots[i].next_open() {
             if request.arrival.counted {
                 self.recorder.failed(now);

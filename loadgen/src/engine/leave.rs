@@ -1,4 +1,5 @@
-//! Planned aborts, carried out. Not here: which requests they meet (see `abort`).
+//! Planned aborts, carried out. Not here: which requests they meet (see `abort`), and those after which the connection lives on
+//! (`linger`).
 //!
 //! The abort after the request with FIN is the one that kills servers: the server has the whole request and the FIN, is about
 //! to write a reply larger than any buffer, and the client is gone. So the request is held back (MSG_MORE) until the shutdown
@@ -16,6 +17,7 @@ use crate::abort::{Kind, Phase};
 use crate::tally::{self, Failure};
 use crate::tap::Outcome;
 use service::client::{Client as _, Mismatch};
+use std::time::Duration;
 use sys::Interest;
 use sys::clock::monotonic_ns as clock;
 use sys::socket::{self, Side, TcpState};
@@ -58,7 +60,14 @@ impl Engine<'_> {
     /// Sends the request so that its end leaves together with the FIN, then leaves without reading.
     pub(super) fn send_and_leave(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
-        match slot.flush(true, &mut self.recorder.bytes.sent) {
+        if slot.aborts_by(Kind::HalfRead)
+            && let Some(fd) = slot.fd()
+        {
+            // Before the request: a server on a Unix socket then meets the shut side at its first write.
+            let _ = socket::shutdown(fd, Side::Read);
+        }
+        let held = slot.aborts_by(Kind::Fin);
+        match slot.flush(held, &mut self.recorder.bytes.sent) {
             Ok(true) => self.leave(i, now),
             Ok(false) => {
                 // Replies are not read, so they are not watched for either.
@@ -115,7 +124,18 @@ impl Engine<'_> {
         let Some((_, kind)) = slot.request.and_then(|request| request.abort) else { return };
         let Some(fd) = slot.fd() else { return };
         match kind {
-            Kind::Rst if self.config.is_unix() => self.leave_unread(i, now),
+            Kind::Rst if self.config.is_unix() && !slot.aborts_in(Phase::AfterRequest) => {
+                // Whatever there is to be unread is there: most of a reply that was begun, or nothing.
+                self.left(i, false, now);
+            }
+            Kind::Rst if self.config.is_unix() => self.wait_to_leave(i, Interest::READ, now),
+            Kind::Unread => self.wait_to_leave(i, Interest::READ, now),
+            Kind::HalfRead => {
+                let _ = socket::shutdown(fd, Side::Read);
+                self.check_left(i, now);
+            }
+            Kind::Half => self.await_end(i, now),
+            Kind::Vanish => self.check_left(i, now),
             Kind::Rst => {
                 // Fails for no socket that is open.
                 let _ = socket::reset_on_close(fd);
@@ -125,41 +145,53 @@ impl Engine<'_> {
             Kind::Fin if socket::shutdown(fd, Side::Write).is_err() || self.config.is_unix() => {
                 self.left(i, false, now);
             }
-            Kind::Fin => {
-                slot.state = State::Leaving;
-                slot.leave_by_ns = now + LONGEST_LOOK_NS;
-                self.check_left(i, now);
-            }
+            Kind::Fin => self.check_left(i, now),
         }
     }
 
-    /// Unix: closes with some of the reply unread, where one is to come.
-    fn leave_unread(&mut self, i: usize, now: u64) {
-        let slot = &mut self.slots[i];
-        if !slot.aborts_in(Phase::AfterRequest) {
-            // Whatever there is to be unread is there: most of a reply that was begun, or nothing.
-            return self.left(i, false, now);
-        }
-        slot.state = State::Leaving;
-        slot.leave_by_ns = now + LONGEST_LOOK_NS;
-        if self.watch(i, Interest::READ) {
+    /// Waits for `interest`, or for as long as a look takes.
+    fn wait_to_leave(&mut self, i: usize, interest: Interest, now: u64) {
+        self.begin_leaving(i, now);
+        if self.watch(i, interest) {
             self.set_timer(i, now + LONGEST_LOOK_NS);
         }
     }
 
-    /// Closes where the FIN is acknowledged, or has been waited for long enough. Unix: where the reply has come, or will not.
-    pub(super) fn check_left(&mut self, i: usize, now: u64) {
-        if self.config.is_unix() {
-            return self.left(i, false, now);
-        }
+    fn begin_leaving(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
+        if slot.state != State::Leaving {
+            slot.state = State::Leaving;
+            slot.leave_by_ns = now + LONGEST_LOOK_NS;
+        }
+    }
+
+    /// Leaves where the moment has come, or has been waited for long enough; else looks again.
+    pub(super) fn check_left(&mut self, i: usize, now: u64) {
+        self.begin_leaving(i, now);
+        let slot = &self.slots[i];
+        let Some((_, kind)) = slot.request.and_then(|request| request.abort) else { return };
         let Some(fd) = slot.fd() else { return };
-        let (proven, over) = match socket::tcp_state(fd) {
-            Ok(TcpState::FIN_WAIT2 | TcpState::TIME_WAIT) => (true, true),
-            // Both FINs are exchanged, or an RST ended it, which leaves an error behind.
-            Ok(TcpState::CLOSE) => (socket::take_error(fd).is_ok(), true),
-            Ok(_) => (false, now >= slot.leave_by_ns),
-            Err(_) => (false, true),
+        let late = now >= slot.leave_by_ns;
+        let unix = self.config.is_unix();
+        let (proven, over) = match kind {
+            Kind::Unread => return self.check_unread(i, now),
+            Kind::Vanish => {
+                let heard = unix || socket::unsent(fd).is_ok_and(|bytes| bytes == 0);
+                if heard || late {
+                    return self.vanish(i, now);
+                }
+                (false, false)
+            }
+            Kind::HalfRead => (false, late || socket::unread(fd).is_ok_and(|bytes| bytes > 0)),
+            Kind::Rst | Kind::Half => (false, true),
+            Kind::Fin if unix => (false, true),
+            Kind::Fin => match socket::tcp_state(fd) {
+                Ok(TcpState::FIN_WAIT2 | TcpState::TIME_WAIT) => (true, true),
+                // Both FINs are exchanged, or an RST ended it, which leaves an error behind.
+                Ok(TcpState::CLOSE) => (socket::take_error(fd).is_ok(), true),
+                Ok(_) => (false, late),
+                Err(_) => (false, true),
+            },
         };
         let next_ns = slot.leave_by_ns.min(now + LOOK_NS);
         if over {
@@ -169,8 +201,22 @@ impl Engine<'_> {
         }
     }
 
+    /// Closes where some of the reply lies there. A server that does not answer is waited for, as it is by other requests.
+    fn check_unread(&mut self, i: usize, now: u64) {
+        let Some(fd) = self.slots[i].fd() else { return };
+        match (socket::unread(fd), socket::take_error(fd)) {
+            (Ok(1..), _) => self.left(i, false, now),
+            (_, Err(error)) => self.fail(i, Failure::system(tally::Phase::Receive, &error), now),
+            // Readable, and nothing to read: an end. The timer comes here too, and finds nothing yet.
+            _ if socket::wait_readable(&[fd], Some(Duration::ZERO)).is_ok_and(|ready| ready == [true]) => {
+                self.fail(i, Failure::mismatch(Mismatch::EarlyEnd { received: 0 }), now);
+            }
+            _ => {}
+        }
+    }
+
     /// The abort is done.
-    fn left(&mut self, i: usize, proven: bool, now: u64) {
+    pub(super) fn left(&mut self, i: usize, proven: bool, now: u64) {
         let slot = &mut self.slots[i];
         if let Some(request) = slot.request.take()
             && let Some(abort) = request.abort

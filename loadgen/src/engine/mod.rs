@@ -16,6 +16,7 @@ mod dial;
 mod events;
 mod leave;
 mod lines;
+mod linger;
 mod meter;
 mod slot;
 mod source;
@@ -40,6 +41,7 @@ use source::{Arrival, Source};
 use stages::Stage;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::Event;
@@ -102,6 +104,9 @@ pub(crate) struct Engine<'a> {
     last_resolved_ns: u64,
     cut_short: bool,
     gave_up: bool,
+    /// Sockets of clients that vanished, kept until the run is over, and how many there is room for.
+    vanished: Vec<OwnedFd>,
+    vanish_room: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +131,8 @@ pub(crate) struct Harvest {
     pub(crate) cut_short: bool,
     /// No reply came for so long that the run was ended.
     pub(crate) gave_up: bool,
+    /// Sockets of clients that vanished.
+    pub(crate) vanished: Vec<OwnedFd>,
 }
 
 impl<'a> Engine<'a> {
@@ -180,6 +187,8 @@ impl<'a> Engine<'a> {
             last_resolved_ns: 0,
             cut_short: false,
             gave_up: false,
+            vanished: Vec::new(),
+            vanish_room: limits::room_for_the_vanished(config),
         })
     }
 
@@ -270,6 +279,8 @@ impl<'a> Engine<'a> {
     fn begin(&mut self, i: usize, waiting: Waiting, now: u64) {
         let Waiting { arrival, turned_ns } = waiting;
         let abort = self.config.aborts.choose(self.config.ask.seed, arrival.k);
+        let planned = abort.is_some();
+        let abort = abort.filter(|(_, kind)| self.can(*kind));
         if arrival.counted {
             if self.stage == Stage::WarmUp {
                 self.open(now);
@@ -279,7 +290,7 @@ impl<'a> Engine<'a> {
             }
             self.outstanding += 1;
             self.recorder.requests.sent += 1;
-            self.recorder.aborts_planned += u64::from(abort.is_some());
+            self.recorder.aborts_planned += u64::from(planned);
             if self.source.is_open() {
                 self.recorder.lag.add(lag_ns(arrival.due_ns, turned_ns, self.slots[i].free_since_ns, now));
             }
@@ -365,6 +376,7 @@ impl<'a> Engine<'a> {
                 State::Leaving => self.check_left(i, now),
                 State::Busy => self.give_up_sending(i, now),
                 State::Dialling => self.knock(i, now),
+                State::Ending => self.give_up_hearing(i, now),
                 State::Free => self.offer(i, now),
             }
         }

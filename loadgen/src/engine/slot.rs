@@ -24,8 +24,10 @@ pub(super) enum State {
     Dialling,
     /// A request is out.
     Busy,
-    /// Waits for its moment to close. TCP: shut for writing, until the FIN is acknowledged. Unix: until some of the reply lies there.
+    /// Waits for its moment to close: see `leave`.
     Leaving,
+    /// Shut for writing by plan, and waiting for the server to end the connection.
+    Ending,
 }
 
 /// A request that has begun.
@@ -77,8 +79,10 @@ pub(super) struct Slot {
     pub(super) dialled_ns: u64,
     /// Times that this connect was turned away by a full queue.
     pub(super) turned_away: u32,
-    /// When to stop waiting for the FIN's acknowledgement.
+    /// When to stop waiting, where it is leaving or ending.
     pub(super) leave_by_ns: u64,
+    /// It is shut for writing, by a plan of kind `half`.
+    pub(super) halved: bool,
 }
 
 /// What came of reading.
@@ -118,6 +122,7 @@ impl Slot {
             dialled_ns: 0,
             turned_away: 0,
             leave_by_ns: 0,
+            halved: false,
         }
     }
 
@@ -131,6 +136,14 @@ impl Slot {
         self.fd.as_ref().map(|fd| fd.as_fd())
     }
 
+    /// Shuts the connection for writing, once. Where that fails, the server was first, and reading tells how.
+    pub(super) fn halve(&mut self) {
+        if let Some(fd) = self.fd.as_ref().filter(|_| !self.halved) {
+            let _ = socket::shutdown(fd.as_fd(), socket::Side::Write);
+            self.halved = true;
+        }
+    }
+
     /// Takes the oldest request that is out.
     pub(super) fn next_open(&mut self) -> Option<Request> {
         self.request.take().or_else(|| self.behind.pop_front())
@@ -139,6 +152,17 @@ impl Slot {
     /// True where the request that is out is to be given up in this phase.
     pub(super) fn aborts_in(&self, phase: Phase) -> bool {
         self.request.is_some_and(|r| r.abort.is_some_and(|(p, _)| p == phase))
+    }
+
+    /// True where it is to be given up in this way.
+    pub(super) fn aborts_by(&self, kind: Kind) -> bool {
+        self.request.is_some_and(|r| r.abort.is_some_and(|(_, k)| k == kind))
+    }
+
+    /// True where the plan leaves the reply, or most of it, unread.
+    pub(super) fn leaves_reply(&self) -> bool {
+        (self.aborts_in(Phase::AfterRequest) || self.aborts_in(Phase::MidResponse))
+            && !self.aborts_by(Kind::Half)
     }
 
     /// Sends what is queued; true when all of it is sent. `held`: the kernel keeps the end back for what follows (MSG_MORE).
@@ -251,6 +275,7 @@ impl Slot {
         self.generation = self.generation.wrapping_add(1);
         self.wants_room = false;
         self.watched = false;
+        self.halved = false;
         self.leftover.clear();
         self.replies = 0;
         if !self.out.is_empty() {

@@ -142,6 +142,11 @@ impl Engine<'_> {
         }
         for i in 0..self.slots.len() {
             let open: Vec<_> = self.slots[i].request.iter().chain(&self.slots[i].behind).copied().collect();
+            if self.slots[i].state == State::Ending {
+                // Said its last word, and was not kept waiting for longer than the run.
+                self.left(i, false, now);
+                continue;
+            }
             for request in open.into_iter().filter(|request| request.arrival.counted) {
                 let age_ns = now.saturating_sub(request.arrival.due_ns);
                 let dialling = self.slots[i].state == State::Dialling;
@@ -160,6 +165,7 @@ impl Engine<'_> {
             dial_errors: self.dial_errors,
             cut_short: self.cut_short,
             gave_up: self.gave_up,
+            vanished: self.vanished,
         }
     }
 }

@@ -142,6 +142,18 @@ fn errors(load: &Load, out: &mut String) -> fmt::Result {
                 "-"
             )?;
         }
+        if let Some(how) = &aborts.vanished_closed_by {
+            let words = match how.as_str() {
+                "nothing" => "without a packet (TCP_REPAIR)",
+                "rst" => "with an RST: TCP_REPAIR wants CAP_NET_ADMIN",
+                _ => "by a close",
+            };
+            writeln!(
+                out,
+                "  {:>10}  vanished sockets were kept until the run was over, and let go {words}",
+                "-"
+            )?;
+        }
         writeln!(out, "  {:>10}  errors on the other connections", load.collateral_errors)?;
     }
     Ok(())

@@ -105,7 +105,14 @@ fn each_phase_and_kind_is_what_it_says() {
 
 #[test]
 fn replies_are_interrupted_while_the_server_writes() {
-    for (rule, proven) in [("mid-response:100%", 0), ("mid-response:100%:fin", 12)] {
+    for (rule, proven) in [
+        ("mid-response:100%", 0),
+        ("mid-response:100%:fin", 12),
+        ("mid-response:100%:unread", 0),
+        ("after-request:100%:unread", 0),
+        ("mid-response:100%:half-read", 0),
+        ("after-request:100%:half-read", 0),
+    ] {
         let (tell, seen) = channel();
         let peer = Peer::start(move |mut stream| {
             let mut byte = [0];

@@ -82,6 +82,8 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--think", "5ms", "--pipeline", "5", "tcp://127.0.0.1:1"], "--pipeline"),
         (&["--shard", "3/3", "tcp://127.0.0.1:1"], "0/3"),
         (&["--abort", "lunch:5%", "tcp://127.0.0.1:1"], "after-request"),
+        (&["--abort", "idle:5%:bang", "tcp://127.0.0.1:1"], "half-read"),
+        (&["--abort", "connect:5%:unread", "tcp://127.0.0.1:1"], "about a reply"),
         (&["--abort", "idle:60%", "--abort", "connect:60%", "tcp://127.0.0.1:1"], "120 %"),
         (&["--requests-per-connection", "0", "tcp://127.0.0.1:1"], "requests-per-connection"),
         (&["--json", "/nonexistent/x", "tcp://127.0.0.1:1"], "/nonexistent/x"),

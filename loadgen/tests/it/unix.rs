@@ -96,13 +96,15 @@ fn nobody_there_is_unreachable_with_the_cause() {
     assert!(dead.contains("ECONNREFUSED"), "{dead}");
 }
 
-/// Echo behind a queue of one, from which nothing is taken for `pause`: two connections fill it, and others are turned away.
+/// Echo behind a queue of one, from which nothing is taken for `pause` after the first connection: two fill it, and others are turned
+/// away.
 fn behind_a_short_queue(url: &str, pause: Duration) {
     let listening = sys::listen(&url.parse().unwrap(), 1, sys::Stack::Dual).unwrap();
     std::thread::spawn(move || {
         let (listener, _claim) = (UnixListener::from(listening.fd), listening.claim);
+        let first = listener.accept().map(|(stream, _)| stream);
         sys::clock::pause(pause);
-        for stream in listener.incoming().flatten() {
+        for stream in std::iter::once(first).chain(listener.incoming()).flatten() {
             std::thread::spawn(move || speak(&service::echo::Echo::default(), stream));
         }
     });

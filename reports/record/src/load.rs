@@ -240,6 +240,10 @@ pub struct Aborts {
     pub fin_proven: u64,
     /// Chosen, but the phase was never reached (the connect failed, the reply was too short …).
     pub not_reached: u64,
+    /// How the sockets of the clients that vanished were closed when the run was over: `nothing` (no packet: TCP_REPAIR), `rst` (that
+    /// was not allowed), `close` (a Unix socket); absent where none vanished.
+    #[serde(default)]
+    pub vanished_closed_by: Option<String>,
 }
 
 /// How often a cause was met in a phase.

@@ -33,6 +33,7 @@ pub mod spawn;
 pub mod stop;
 pub mod terminal;
 pub mod uring;
+pub mod vanish;
 pub mod wake;
 
 pub use addr::{Address, BadUrl, Family, Url};
