@@ -1,6 +1,8 @@
 //! The command line of `server` (and of `harness serve`, which is the same command). Not here: what the options do.
 
 use crate::counters::Counters;
+use crate::drive::idle::Idle;
+use crate::drive::limit::Limit;
 use crate::drive::seats::HandOff;
 use crate::endpoint::{Endpoint, Handler, Options};
 use crate::registry::{self, Entry};
@@ -46,7 +48,14 @@ struct Args {
     /// Connections that the kernel may queue
     #[arg(long, value_name = "N", default_value_t = 4096)]
     backlog: u32,
-    /// Most child processes at a time, for models that make one a connection
+    /// Most connections open at a time, over the whole server; the others wait in the kernel's queue [default: no limit but the
+    /// system's]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_connections: Option<u32>,
+    /// Close a connection on which no byte has moved for TIME (such as 500ms, 30s, 2m) while it was the client's turn [default: never]
+    #[arg(long, value_name = "TIME", value_parser = silence)]
+    idle_timeout: Option<Duration>,
+    /// Most child processes at a time: one a connection, or the workers of a pool
     #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_children: u32,
     /// Which worker gets a connection, for models whose acceptor hands over [default: the model's own]
@@ -104,13 +113,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn command(args: Args) -> Result<(), Failure> {
     let (entry, url) = check(&args)?;
-    let workers = usize::from(args.workers.or(entry.model.capacity.workers()).unwrap_or_else(processors));
+    let workers = workers(&args, entry);
+    let most = args.max_connections.map(|most| most as usize);
+    let children = args.max_children as usize;
     let options = Options {
         workers,
+        limit: most.map_or(Limit::NONE, Limit::of),
+        idle: args.idle_timeout.map_or(Idle::NEVER, Idle::after),
         backlog: args.backlog,
         stack: if args.v6_only { Stack::V6Only } else { Stack::Dual },
         grace: Duration::from_secs_f64(args.grace),
-        max_children: args.max_children as usize,
+        max_children: most.map_or(children, |most| most.min(children)),
         hand_off: args.hand_off,
         counters: Counters::OFF,
         buffers: args.buffers,
@@ -130,6 +143,19 @@ fn command(args: Args) -> Result<(), Failure> {
     entry
         .run_at(args.service, args.work, endpoint)
         .map_err(|e| Failure(BROKEN, format!("{} stopped: {e}", args.model)))
+}
+
+/// A pool makes no more of them than there may be connections, one of which each would serve, or children, which some are.
+fn workers(args: &Args, entry: &Entry) -> usize {
+    let model = entry.model;
+    let mut workers = u32::from(args.workers.or(model.capacity.workers()).unwrap_or_else(processors));
+    if model.capacity.workers().is_some() {
+        workers = args.max_connections.map_or(workers, |most| workers.min(most));
+    }
+    if model.axes.isolation.starts_with("process") {
+        workers = workers.min(args.max_children);
+    }
+    workers as usize
 }
 
 fn counters(args: &Args, workers: usize) -> Result<Counters, Failure> {
@@ -180,6 +206,7 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
             "{url} is no IPv6 address: leave --v6-only out, or listen at one as in [::1]:0"
         )));
     }
+    check_limits(args, url.family).map_err(usage)?;
     if !(0.0..=3600.0).contains(&args.grace) {
         return Err(usage(format!("bad --grace {}: 0 to 3600 seconds", args.grace)));
     }
@@ -192,10 +219,46 @@ fn check(args: &Args) -> Result<(&'static Entry, Url), Failure> {
     Ok((entry, url))
 }
 
+/// Limits that mean something for every stream, and for nothing else.
+fn check_limits(args: &Args, family: Family) -> Result<(), String> {
+    let limits = [
+        ("--max-connections", args.max_connections.is_some()),
+        ("--idle-timeout", args.idle_timeout.is_some()),
+    ];
+    let given = limits.iter().find(|(_, given)| *given);
+    if let (Family::Udp | Family::Unixgram, Some((limit, _))) = (family, given) {
+        return Err(format!("{family} has no connections: {limit} is for tcp and unix"));
+    }
+    if args.idle_timeout.is_some() && !args.exec.is_empty() {
+        let text = "--idle-timeout is not for --exec: what another program moves is not seen; leave it to the program";
+        return Err(text.to_owned());
+    }
+    Ok(())
+}
+
 /// What the kernel takes: a power of two of at most 32,768 (io_uring_register_buf_ring(3)).
 fn buffers(text: &str) -> Result<u16, String> {
     let number = text.parse().ok().filter(|n: &u16| n.is_power_of_two());
     number.ok_or_else(|| "a power of two of at most 32768 is needed".to_owned())
+}
+
+/// From a millisecond to a day: the kernel's timeouts are no finer, and whoever wants more wants none.
+fn silence(text: &str) -> Result<Duration, String> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or_default();
+    let per_unit = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        _ => 0,
+    };
+    let milliseconds = number.parse().ok().and_then(|n: u64| n.checked_mul(per_unit)).unwrap_or(0);
+    if (1..=86_400_000).contains(&milliseconds) {
+        Ok(Duration::from_millis(milliseconds))
+    } else {
+        Err("a time from 1ms to 24h is needed, such as 500ms, 30s, 2m".to_owned())
+    }
 }
 
 fn processors() -> u16 {

@@ -1,6 +1,8 @@
 //! What a model is given: a listening socket, options, and the ready line to print once it can serve. Not here: the models.
 
 use crate::counters::Counters;
+use crate::drive::idle::Idle;
+use crate::drive::limit::Limit;
 use crate::drive::seats::HandOff;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -21,6 +23,10 @@ pub struct Options {
     pub stack: Stack,
     /// How long connections in flight may take after SIGTERM.
     pub grace: Duration,
+    /// Most connections open at a time, for models that do not bound them by their workers.
+    pub limit: Limit,
+    /// How long a connection may be silent.
+    pub idle: Idle,
     /// Most child processes at a time, for models that make one a connection.
     pub max_children: usize,
     /// How an acceptor chooses who gets a connection; `None` for the model's own way.

@@ -96,14 +96,24 @@ impl Why {
     /// Why a connection ends on which receiving failed with `error`.
     #[must_use]
     pub fn of_recv(error: &std::io::Error) -> Self {
-        if error.kind() == std::io::ErrorKind::ConnectionReset { Self::Reset } else { Self::Failed }
+        use std::io::ErrorKind::{ConnectionReset, WouldBlock};
+        match error.kind() {
+            ConnectionReset => Self::Reset,
+            // A call that would have blocked for longer than it may.
+            WouldBlock => Self::Idle,
+            _ => Self::Failed,
+        }
     }
 
     /// Why a connection ends on which sending failed with `error`.
     #[must_use]
     pub fn of_send(error: &std::io::Error) -> Self {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
-        if matches!(error.kind(), BrokenPipe | ConnectionReset) { Self::Unsent } else { Self::Failed }
+        use std::io::ErrorKind::{BrokenPipe, ConnectionReset, WouldBlock};
+        match error.kind() {
+            BrokenPipe | ConnectionReset => Self::Unsent,
+            WouldBlock => Self::Idle,
+            _ => Self::Failed,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted.
 
 use super::LINGER;
+use super::idle::Idle;
 use crate::counters::{self, Fate, Why};
 use service::{MAX_HEAD, Output, Protocol, Step, Work};
 use std::io::{self, IoSlice};
@@ -38,14 +39,22 @@ impl Default for Buffers {
     }
 }
 
-/// Serves `connection` until it is closed. An error of the connection ends the connection and nothing else.
+/// Serves `connection` until it is closed, or has been silent for longer than it may. An error of the connection ends the connection
+/// and nothing else.
 ///
 /// `watch` is dropped before the descriptor is closed: whoever stops connections by number never meets one that is another's.
-pub fn serve<P: Protocol>(connection: OwnedFd, protocol: P, buffers: &mut Buffers, watch: impl Watch) {
+pub fn serve<P: Protocol>(
+    connection: OwnedFd,
+    protocol: P,
+    buffers: &mut Buffers,
+    idle: Idle,
+    watch: impl Watch,
+) {
     // What the connection before could not send is nobody's.
     let unsent = buffers.out.len();
     buffers.out.advance(unsent as usize);
     buffers.input.clear();
+    idle.watch(connection.as_fd());
     counters::accepted();
     counters::woken(true);
     let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0, fate: Fate::default() };

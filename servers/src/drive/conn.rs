@@ -135,6 +135,12 @@ impl<P: Protocol> Conn<P> {
         self.phase == Phase::Talking && self.held.is_empty() && self.out.is_empty() && self.protocol.is_idle()
     }
 
+    /// True while only the peer can bring it on: by sending, or by reading what is sent.
+    #[must_use]
+    pub fn waits_for_peer(&self) -> bool {
+        matches!(self.phase, Phase::Talking | Phase::Leaving { .. })
+    }
+
     /// Something is ready. `scratch` is lent for the call: a loop needs one for all its connections.
     pub fn on_event(&mut self, event: Event, io: &mut impl Io, scratch: &mut [u8]) -> Next {
         match self.phase {

@@ -1,5 +1,6 @@
 //! Worker threads that share nothing: an acceptor hands each its own connections. Not here: what a worker does with them.
 
+use super::limit::Ticket;
 use super::roster::{Entry, Roster};
 use crate::counters::Counters;
 use std::io;
@@ -18,6 +19,8 @@ pub struct Handed {
     pub entry: Entry,
     /// The connection.
     pub connection: OwnedFd,
+    /// Its part of the limit.
+    pub ticket: Ticket,
 }
 
 /// Where a worker gets its connections from, on any runtime. Not bounded but by the descriptors that the process may have.
@@ -68,10 +71,10 @@ impl Lanes {
     }
 
     /// Enters a connection in the roster and hands it to the next worker in turn.
-    pub fn give(&mut self, connection: OwnedFd, roster: &Arc<Roster>) {
+    pub fn give(&mut self, connection: OwnedFd, ticket: Ticket, roster: &Arc<Roster>) {
         let entry = roster.enter(connection.as_fd());
         // A worker that is gone: the connection is closed with what comes back.
-        let _ = self.workers[self.turn].send(Handed { entry, connection });
+        let _ = self.workers[self.turn].send(Handed { entry, connection, ticket });
         self.turn = (self.turn + 1) % self.workers.len();
     }
 }

@@ -4,6 +4,7 @@
 //! panics or fails ends alone: its connections are closed, the others serve on and still hear the order to stop, and the server
 //! says at its end, by its exit code, that one was lost. When all are gone, it ends.
 
+use super::limit::Limit;
 use super::reactor::{Parts, Reactor, Stop};
 use crate::counters::Counters;
 use crate::endpoint::{Endpoint, announce};
@@ -165,6 +166,14 @@ impl Team {
     }
 }
 
+/// What wakes a loop of several when there is room, if room is limited.
+///
+/// # Errors
+/// Those of eventfd(2).
+pub fn room(limit: Limit) -> io::Result<Option<Arc<Bell>>> {
+    if limit.on() { Bell::new().map(Arc::new).map(Some) } else { Ok(None) }
+}
+
 /// Serves with a loop a worker, each over a poller of its own and with `listeners` in turn: one for all, or one each.
 ///
 /// # Errors
@@ -186,6 +195,9 @@ pub fn run<S: Service, P: Poller + 'static>(
             grace: options.grace,
             helpers: None,
             seat: None,
+            limit: options.limit,
+            room: room(options.limit)?,
+            idle: options.idle,
         };
         let service = service.clone();
         team.start(move |waiting| {

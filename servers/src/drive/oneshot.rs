@@ -9,9 +9,13 @@
 
 use super::conn::{Conn, Next};
 use super::gate::Gate;
+use super::idle::{Idle, Sweep};
+use super::limit::Ticket;
+use super::loops::room;
 use super::places::Places;
 use super::reactor::socket::Socket;
 use super::reactor::{ACCEPT_BATCH, SCRATCH};
+use crate::Options;
 use crate::counters::{self, Why};
 use service::Service;
 use std::cmp::Reverse;
@@ -20,6 +24,7 @@ use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use sys::epoll::Epoll;
 use sys::socket::{self, Side};
@@ -28,6 +33,7 @@ use sys::{Bell, Interest, Poller as _};
 const LISTENER: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
 const OVER: u64 = u64::MAX - 2;
+const ROOM: u64 = u64::MAX - 3;
 
 /// Events that a thread takes at a time. What it has taken no other can serve: few, so that nobody idles beside a queue.
 pub const BATCH: usize = 4;
@@ -38,7 +44,21 @@ struct Slot<P> {
     conn: Conn<P>,
     generation: u32,
     wake_at: Option<Instant>,
+    /// When something was ready last. Kept only where connections may not be silent for ever.
+    since: Instant,
     shut: bool,
+    /// What it is armed for.
+    interest: Interest,
+    /// Last: given back when the descriptor is closed.
+    _ticket: Ticket,
+}
+
+impl<P> Slot<P> {
+    fn note_time(&mut self, idle: Idle) {
+        if idle.time().is_some() {
+            self.since = Instant::now();
+        }
+    }
 }
 
 /// What the threads have in common.
@@ -54,7 +74,11 @@ pub struct Shared<S: Service> {
     over: AtomicBool,
     /// Rings for all threads when everything is over.
     over_bell: Bell,
-    grace: Duration,
+    /// Rings when there is room again, if it is limited.
+    room: Option<Arc<Bell>>,
+    options: Options,
+    /// One of the threads looks for silent connections; where that is done, whoever opens one while none does begins.
+    sweeping: AtomicBool,
 }
 
 impl<S: Service> Shared<S> {
@@ -66,11 +90,16 @@ impl<S: Service> Shared<S> {
         service: S,
         listener: OwnedFd,
         stop: Arc<Bell>,
-        grace: Duration,
+        options: Options,
         epoll: &mut Epoll,
     ) -> io::Result<Self> {
         let over_bell = Bell::new()?;
-        let gate = Gate::open(Arc::new(listener), LISTENER, epoll)?;
+        let room = room(options.limit)?;
+        let limit = (options.limit, room.clone().map(Waker::from));
+        let gate = Gate::open(Arc::new(listener), LISTENER, limit, epoll)?;
+        if let Some(room) = &room {
+            epoll.add_for_all(room.as_fd(), ROOM)?;
+        }
         epoll.add(stop.as_fd(), STOP, Interest::READ)?;
         epoll.add_for_all(over_bell.as_fd(), OVER)?;
         Ok(Self {
@@ -83,7 +112,9 @@ impl<S: Service> Shared<S> {
             stopping: AtomicBool::new(false),
             over: AtomicBool::new(false),
             over_bell,
-            grace,
+            room,
+            options,
+            sweeping: AtomicBool::new(false),
         })
     }
 
@@ -106,6 +137,10 @@ impl<S: Service> Shared<S> {
         // The place is empty before the number can be another's.
         drop(place);
         drop(slot);
+        self.closed();
+    }
+
+    fn closed(&self) {
         self.open.fetch_sub(1, SeqCst);
         self.end_if_empty();
     }
@@ -132,6 +167,8 @@ pub struct Worker {
     resume_at: Option<Instant>,
     /// This thread ends the server then.
     stop_at: Option<Instant>,
+    /// Where connections may not be silent for ever; it is this thread that looks for those while there is a time.
+    sweep: Option<Sweep>,
     /// The listener was said to be ready, and there was no connection.
     vain: bool,
 }
@@ -139,8 +176,9 @@ pub struct Worker {
 impl Worker {
     /// A thread's share.
     #[must_use]
-    pub fn new(epoll: Epoll) -> Self {
-        Self { epoll, timers: BinaryHeap::new(), resume_at: None, stop_at: None, vain: false }
+    pub fn new(epoll: Epoll, idle: Idle) -> Self {
+        let sweep = Sweep::new(idle);
+        Self { epoll, timers: BinaryHeap::new(), resume_at: None, stop_at: None, sweep, vain: false }
     }
 
     /// Serves until everything is over.
@@ -159,6 +197,7 @@ impl Worker {
                     LISTENER => self.accept(shared)?,
                     STOP => self.start_drain(shared)?,
                     OVER => {}
+                    ROOM => self.resume(shared)?,
                     key => self.with(shared, key, |slot| {
                         Some(slot.conn.on_event(event, &mut Socket(&slot.fd), &mut scratch))
                     }),
@@ -174,7 +213,10 @@ impl Worker {
 
     fn timeout(&self) -> Option<Duration> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let first = [timer, self.resume_at, self.stop_at].into_iter().flatten().min()?;
+        let first = [timer, self.resume_at, self.stop_at, self.sweep.as_ref().and_then(Sweep::next)]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(first.saturating_duration_since(Instant::now()))
     }
 
@@ -183,30 +225,39 @@ impl Worker {
         // The drain was quicker.
         let Some(gate) = &mut *held else { return Ok(()) };
         for accepted in 0..ACCEPT_BATCH {
-            let Some(fd) = gate.next(&mut self.epoll)? else {
-                self.vain = accepted == 0 && gate.resume_at().is_none();
+            let Some((fd, ticket)) = gate.next(&mut self.epoll)? else {
+                self.vain = accepted == 0 && !gate.is_shut();
                 break;
             };
             counters::accepted();
-            self.open(shared, fd);
+            self.open(shared, fd, ticket);
         }
         self.resume_at = gate.resume_at();
-        if self.resume_at.is_none() {
-            gate.rearm(&mut self.epoll)?;
-        }
-        Ok(())
+        gate.rearm(&mut self.epoll)
     }
 
-    fn open<S: Service>(&mut self, shared: &Shared<S>, fd: OwnedFd) {
+    /// Has the listener watched again if its time has come and there is room.
+    fn resume<S: Service>(&mut self, shared: &Shared<S>) -> io::Result<()> {
+        if let Some(room) = &shared.room {
+            room.hush()?;
+        }
+        let Some(gate) = &mut *shared.gate() else { return Ok(()) };
+        gate.resume(Instant::now(), &mut self.epoll)
+    }
+
+    fn open<S: Service>(&mut self, shared: &Shared<S>, fd: OwnedFd, ticket: Ticket) {
         let number = fd.as_raw_fd() as usize;
         let Some(mut place) = shared.places.lock(number) else { return counters::ended(Why::Refused) };
         let mut conn = Conn::new(shared.service.open());
         let next = conn.on_open(&mut Socket(&fd));
         let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else { return };
         let generation = shared.generation.fetch_add(1, SeqCst);
-        let mut slot = Slot { fd, conn, generation, wake_at: None, shut: false };
+        let since = Instant::now();
+        let mut slot =
+            Slot { fd, conn, generation, wake_at: None, since, shut: false, interest, _ticket: ticket };
         self.note_time(&mut slot, next);
         shared.open.fetch_add(1, SeqCst);
+        self.sweep_if_nobody_does(shared, since);
         let slot = place.insert(slot);
         shared.shut_if_draining(slot);
         if self.epoll.add(slot.fd.as_fd(), key(number, generation), interest).is_err() {
@@ -225,10 +276,13 @@ impl Worker {
         let Some(mut place) = shared.places.lock((key & 0xFFFF_FFFF) as usize) else { return };
         let Some(slot) = place.as_mut().filter(|slot| slot.generation == (key >> 32) as u32) else { return };
         let Some(next) = step(slot) else { return };
+        // After the step: the time that work took is not the peer's.
+        slot.note_time(shared.options.idle);
         let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else {
             return shared.close(place);
         };
         self.note_time(slot, next);
+        slot.interest = interest;
         shared.shut_if_draining(slot);
         if self.epoll.modify(slot.fd.as_fd(), key, interest).is_err() {
             slot.conn.fate.is(Why::Failed);
@@ -246,10 +300,11 @@ impl Worker {
     }
 
     fn on_time<S: Service>(&mut self, shared: &Shared<S>) -> io::Result<()> {
-        if self.timers.is_empty() && self.resume_at.is_none() && self.stop_at.is_none() {
+        if self.timeout().is_none() {
             return Ok(());
         }
         let now = Instant::now();
+        self.sweep(shared, now);
         while let Some(&Reverse((at, key))) = self.timers.peek()
             && at <= now
         {
@@ -261,9 +316,7 @@ impl Worker {
         }
         if self.resume_at.is_some_and(|at| now >= at) {
             self.resume_at = None;
-            if let Some(gate) = &mut *shared.gate() {
-                gate.resume(now, &mut self.epoll)?;
-            }
+            self.resume(shared)?;
         }
         if self.stop_at.is_some_and(|at| now >= at) {
             shared.end();
@@ -271,13 +324,45 @@ impl Worker {
         Ok(())
     }
 
+    fn sweep_if_nobody_does<S: Service>(&mut self, shared: &Shared<S>, now: Instant) {
+        if let Some(sweep) = &mut self.sweep
+            && !shared.sweeping.swap(true, SeqCst)
+        {
+            sweep.opened(now);
+        }
+    }
+
+    /// Closes the connections that have been silent for too long, if it is this thread's part and time.
+    fn sweep<S: Service>(&mut self, shared: &Shared<S>, now: Instant) {
+        let Some(sweep) = &mut self.sweep else { return };
+        let Some(mut look) = sweep.begin(now) else { return };
+        let over = |slot: &mut Slot<S::Conn>| {
+            let waits = slot.conn.waits_for_peer().then_some(slot.interest);
+            look.is_over(&mut slot.since, waits, slot.fd.as_fd())
+        };
+        let gone = |mut slot: Slot<S::Conn>| {
+            slot.conn.fate.is(Why::Idle);
+            drop(slot);
+            shared.closed();
+        };
+        shared.places.take(over, gone);
+        sweep.end(&look);
+        if sweep.next().is_none() {
+            // Order matters: nobody does it, then a look whether there is a connection; whoever opens one counts it, then looks.
+            shared.sweeping.store(false, SeqCst);
+            if shared.open.load(SeqCst) > 0 {
+                self.sweep_if_nobody_does(shared, now);
+            }
+        }
+    }
+
     fn start_drain<S: Service>(&mut self, shared: &Shared<S>) -> io::Result<()> {
-        self.stop_at = Some(Instant::now() + shared.grace);
+        self.stop_at = Some(Instant::now() + shared.options.grace);
         self.epoll.remove(shared.stop.as_fd())?;
         if let Some(mut gate) = shared.gate().take() {
-            while let Some(fd) = gate.next(&mut self.epoll)? {
+            while let Some((fd, ticket)) = gate.next(&mut self.epoll)? {
                 counters::accepted();
-                self.open(shared, fd);
+                self.open(shared, fd, ticket);
             }
             gate.close(&mut self.epoll)?;
         }

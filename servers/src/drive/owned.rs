@@ -7,10 +7,13 @@
 
 use super::LINGER;
 use super::blocking::Watch;
+use super::idle::Idle;
+use super::limit::Ticket;
 use super::roster::Entry;
 use crate::counters::{self, Fate, Why};
 use compio::BufResult;
-use compio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
+use compio::buf::{IntoInner as _, IoBuf as _};
+use compio::io::{AsyncRead, AsyncWrite};
 use compio::time::{sleep, timeout_at};
 use service::{MAX_HEAD, Output, Protocol, Step, Work};
 use std::cell::RefCell;
@@ -40,11 +43,18 @@ pub trait Stream: AsyncRead + AsyncWrite + AsFd + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + AsFd + 'static> Stream for T {}
 
-/// Serves a blocking `stream` until it is closed. An error of the connection ends the connection and nothing else.
-pub async fn converse<P: Protocol>(stream: impl Stream, protocol: P, entry: Entry) {
+/// Serves a blocking `stream` until it is closed, or has been silent for longer than it may. An error of the connection ends the
+/// connection and nothing else. `_ticket` is given back when it is closed.
+pub async fn converse<P: Protocol>(
+    stream: impl Stream,
+    protocol: P,
+    entry: Entry,
+    idle: Idle,
+    _ticket: Ticket,
+) {
     counters::accepted();
     let (input, out, fate) = (Vec::with_capacity(BUFFER), Output::new(), Fate::default());
-    let mut talk = Talk { stream, protocol, entry, input, start: 0, out, fate };
+    let mut talk = Talk { stream, protocol, entry, idle, input, start: 0, out, fate };
     let how = talk.run().await;
     talk.fate.while_stopping(talk.entry.stopping());
     talk.part(how).await;
@@ -67,8 +77,17 @@ enum Ended {
     Abort,
 }
 
+/// What `moving` brings; `None` when nothing has moved for too long.
+async fn in_time<T>(idle: Idle, moving: impl Future<Output = T>) -> Option<T> {
+    match idle.end() {
+        None => Some(moving.await),
+        Some(end) => timeout_at(end, moving).await.ok(),
+    }
+}
+
 struct Talk<P, S> {
     entry: Entry,
+    idle: Idle,
     stream: S,
     protocol: P,
     /// What was read.
@@ -162,10 +181,7 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         while sent.is_ok() && !self.out.is_empty() {
             stage.clear();
             self.gather(&mut stage);
-            BufResult(sent, stage) = self.stream.write_all(stage).await;
-            if sent.is_ok() {
-                counters::sent(stage.len());
-            }
+            (sent, stage) = self.send(stage).await;
         }
         STAGES.with_borrow_mut(|stages| {
             if stages.len() < KEPT {
@@ -173,6 +189,28 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
             }
         });
         sent
+    }
+
+    /// Sends all of `stage`, which comes back unless it was given up.
+    async fn send(&mut self, mut stage: Vec<u8>) -> (io::Result<()>, Vec<u8>) {
+        let mut at = 0;
+        while at < stage.len() {
+            let Some(BufResult(sent, rest)) = in_time(self.idle, self.stream.write(stage.slice(at..))).await
+            else {
+                return (Err(io::ErrorKind::WouldBlock.into()), Vec::new());
+            };
+            stage = rest.into_inner();
+            match sent {
+                Ok(0) => return (Err(io::ErrorKind::WriteZero.into()), stage),
+                Ok(n) => {
+                    counters::sent(n);
+                    at += n;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return (Err(error), stage),
+            }
+        }
+        (Ok(()), stage)
     }
 
     /// Moves output into `stage`, up to its measure.
@@ -206,9 +244,10 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         }
         let input = std::mem::take(&mut self.input);
         // Behind what is held.
-        let BufResult(received, slice) = self.stream.read(compio::buf::IoBuf::slice(input, held..)).await;
-        self.input = compio::buf::IntoInner::into_inner(slice);
+        let read = in_time(self.idle, self.stream.read(input.slice(held..))).await;
         self.entry.idle(false);
+        let Some(BufResult(received, slice)) = read else { return Err(io::ErrorKind::WouldBlock.into()) };
+        self.input = slice.into_inner();
         let received = received?;
         counters::received(received);
         Ok(received > 0)

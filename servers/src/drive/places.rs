@@ -39,6 +39,19 @@ impl<T> Places<T> {
             }
         }
     }
+
+    /// Takes out what `over` says is to go, one after the other.
+    pub fn take(&self, mut over: impl FnMut(&mut T) -> bool, mut gone: impl FnMut(T)) {
+        for place in self.0.iter().filter_map(OnceLock::get).flatten() {
+            let mut place = lock(place);
+            if place.as_mut().is_some_and(&mut over) {
+                let thing = place.take();
+                // The place is empty, and free, before the number can be another's.
+                drop(place);
+                thing.map(&mut gone);
+            }
+        }
+    }
 }
 
 fn lock<T>(place: &Place<T>) -> MutexGuard<'_, Option<T>> {
@@ -60,5 +73,9 @@ mod tests {
         let mut all = Vec::new();
         places.each(|number| all.push(*number));
         assert_eq!(all, [0, 5, 1023, 1024, 1_048_575]);
+        let mut gone = Vec::new();
+        places.take(|number| *number % 2 == 1, |number| gone.push(number));
+        assert_eq!(gone, [5, 1023, 1_048_575]);
+        assert!(places.lock(5).unwrap().is_none() && places.lock(1024).unwrap().is_some());
     }
 }

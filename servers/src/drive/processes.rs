@@ -1,6 +1,7 @@
 //! A pool of processes: forks the workers, keeps their number, tells them to stop. Not here: where a worker's connections come
 //! from, which is the model's.
 
+use super::idle::Idle;
 use super::{BACK_OFF, acceptor, serial};
 use crate::counters::Counters;
 use crate::endpoint::{Endpoint, Options, announce};
@@ -81,6 +82,7 @@ pub fn run<S: Service>(service: S, url: &Url, options: Options, pool: impl Pool)
         own_id: process::own_id(),
         grace: options.grace,
         counters: options.counters,
+        idle: options.idle,
         workers: vec![None; options.workers],
         restarts: VecDeque::with_capacity(RESTARTS),
         stopping: false,
@@ -100,6 +102,7 @@ struct Supervisor<S, P> {
     own_id: i32,
     grace: Duration,
     counters: Counters,
+    idle: Idle,
     /// Process ids, not yet reaped: the numbers are the workers' until then.
     workers: Vec<Option<i32>>,
     /// When workers were last started in the place of others.
@@ -149,7 +152,7 @@ impl<S: Service, P: Pool> Supervisor<S, P> {
                 process::close_inherited(writer.as_fd());
             }
             signal::unblock_all()?;
-            serial::serve(&self.service, next)
+            serial::serve(&self.service, self.idle, next)
         }));
         process::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 4 })
     }

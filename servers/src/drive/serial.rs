@@ -2,6 +2,7 @@
 //! connections come from.
 
 use super::blocking::{Buffers, Watch, serve as converse};
+use super::idle::Idle;
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -42,12 +43,13 @@ impl Watch for InHand {
 /// Those of `next`.
 pub fn serve<S: Service>(
     service: &S,
+    idle: Idle,
     mut next: impl FnMut() -> io::Result<Option<OwnedFd>>,
 ) -> io::Result<()> {
     let mut buffers = Buffers::default();
     while let Some(connection) = next()? {
         let in_hand = InHand::take(connection.as_fd());
-        converse(connection, service.open(), &mut buffers, in_hand);
+        converse(connection, service.open(), &mut buffers, idle, in_hand);
     }
     Ok(())
 }

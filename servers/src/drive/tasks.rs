@@ -2,15 +2,17 @@
 
 use super::blocking::Watch as _;
 use super::conn::{Conn, Io, Next};
+use super::idle::Idle;
+use super::limit::Ticket;
 use super::roster::Entry;
-use crate::counters;
+use crate::counters::{self, Why};
 use service::Protocol;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::AsFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sys::{Event, Interest};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
@@ -36,18 +38,25 @@ pub struct Task<P, S> {
     stream: S,
     next: Option<Next>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Where it may not be silent for ever.
+    silence: Option<Silence>,
+    idle: Idle,
+    /// Given back when the descriptor is closed.
+    _ticket: Ticket,
 }
 
 impl<P: Protocol, S: Stream> Task<P, S> {
-    /// Serves `stream` with `protocol`; `entry` is its place in the roster.
-    pub fn new(stream: S, protocol: P, entry: Entry) -> Self {
-        Self { entry, stream, conn: Conn::new(protocol), next: None, timer: None }
+    /// Serves `stream` with `protocol`, as long as it is not silent for longer than `idle`; `entry` is its place in the roster.
+    pub fn new(stream: S, protocol: P, entry: Entry, idle: Idle, ticket: Ticket) -> Self {
+        let conn = Conn::new(protocol);
+        Self { entry, stream, conn, next: None, timer: None, silence: None, idle, _ticket: ticket }
     }
 
     /// Goes on until the runtime has been asked to wake us, or the connection is done.
     fn advance(&mut self, cx: &mut Context<'_>, scratch: &mut [u8]) -> Poll<()> {
         loop {
-            let mut io = Polled { stream: Pin::new(&mut self.stream), cx, blocked: Interest::NONE };
+            let mut io =
+                Polled { stream: Pin::new(&mut self.stream), cx, blocked: Interest::NONE, moved: false };
             let next = match self.next {
                 None => {
                     // Here, in the thread that serves it first: the one that accepts is none of the workers.
@@ -65,6 +74,9 @@ impl<P: Protocol, S: Stream> Task<P, S> {
                 Some(Next::Done) => Next::Done,
             };
             let blocked = io.blocked;
+            if io.moved || matches!(next, Next::WaitUntil(..)) {
+                self.silence.iter_mut().for_each(Silence::interrupt);
+            }
             self.next = Some(next);
             match next {
                 Next::Done => {
@@ -74,6 +86,10 @@ impl<P: Protocol, S: Stream> Task<P, S> {
                 // The runtime wakes us for what was tried and not possible; anything else must be tried first.
                 Next::Wait(wanted) if covered(wanted, blocked) => {
                     if self.entry.idle(self.conn.is_idle()) {
+                        return Poll::Ready(());
+                    }
+                    if self.silence(cx).is_ready() {
+                        self.conn.fate.is(Why::Idle);
                         return Poll::Ready(());
                     }
                     return Poll::Pending;
@@ -88,6 +104,42 @@ impl<P: Protocol, S: Stream> Task<P, S> {
                 }
             }
         }
+    }
+}
+
+impl<P, S> Task<P, S> {
+    /// Ready when nothing has moved for too long.
+    fn silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(time) = self.idle.time() else { return Poll::Pending };
+        self.silence.get_or_insert_with(|| Silence::begin(time)).poll_over(cx)
+    }
+}
+
+/// Since when nothing has moved. The timer is not set anew for each byte: when it goes off it is looked at how long ago that was.
+struct Silence {
+    time: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Silence {
+    fn begin(time: Duration) -> Self {
+        Self { time, since: Instant::now(), timer: Box::pin(tokio::time::sleep(time)) }
+    }
+
+    fn interrupt(&mut self) {
+        self.since = Instant::now();
+    }
+
+    fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.timer.as_mut().poll(cx).is_ready() {
+            let end = self.since + self.time;
+            if Instant::now() >= end {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(end.into());
+        }
+        Poll::Pending
     }
 }
 
@@ -111,13 +163,18 @@ struct Polled<'a, 'b, S> {
     stream: Pin<&'a mut S>,
     cx: &'a mut Context<'b>,
     blocked: Interest,
+    /// Bytes have gone one way or the other.
+    moved: bool,
 }
 
 impl<S: Stream> Io for Polled<'_, '_, S> {
     fn recv(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let mut buffer = ReadBuf::new(buffer);
         match self.stream.as_mut().poll_read(self.cx, &mut buffer) {
-            Poll::Ready(result) => result.map(|()| buffer.filled().len()),
+            Poll::Ready(result) => {
+                self.moved |= !buffer.filled().is_empty();
+                result.map(|()| buffer.filled().len())
+            }
             Poll::Pending => {
                 self.blocked.read = true;
                 Err(io::ErrorKind::WouldBlock.into())
@@ -148,7 +205,10 @@ impl<S: Stream> Io for Polled<'_, '_, S> {
 impl<S: Stream> Polled<'_, '_, S> {
     fn sent(&mut self, sent: Poll<io::Result<usize>>) -> io::Result<usize> {
         match sent {
-            Poll::Ready(result) => result,
+            Poll::Ready(result) => {
+                self.moved |= result.is_ok();
+                result
+            }
             Poll::Pending => {
                 self.blocked.write = true;
                 Err(io::ErrorKind::WouldBlock.into())

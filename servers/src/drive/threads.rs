@@ -6,6 +6,8 @@
 
 use super::acceptor;
 use super::blocking::{Buffers, Watch, serve as converse};
+use super::idle::Idle;
+use super::limit::{Limit, Ticket};
 use crate::counters::Counters;
 use crate::endpoint::{Endpoint, announce};
 use service::Service;
@@ -38,6 +40,7 @@ pub struct Crew<S> {
     url: Url,
     grace: Duration,
     counters: Counters,
+    idle: Idle,
     listener: Arc<OwnedFd>,
     /// Kept until the pool has drained.
     _claim: Option<Claim>,
@@ -63,6 +66,7 @@ impl<S: Service> Crew<S> {
             url: endpoint.url,
             grace: endpoint.options.grace,
             counters: endpoint.options.counters,
+            idle: endpoint.options.idle,
             listener: Arc::new(endpoint.listener),
             _claim: endpoint.claim,
             signals,
@@ -82,18 +86,19 @@ impl<S: Service> Crew<S> {
     /// Those of clone(2).
     pub fn hire(
         &mut self,
-        mut next: impl FnMut(BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> + Send + 'static,
+        mut next: impl FnMut(BorrowedFd<'_>) -> io::Result<Option<(OwnedFd, Ticket)>> + Send + 'static,
     ) -> io::Result<()> {
         let seat = Arc::new(Seat { stopping: self.stopping.clone(), ..Seat::default() });
-        let (place, counters) = (self.seats.len(), self.counters);
+        let (place, counters, idle) = (self.seats.len(), self.counters, self.idle);
         self.seats.push(seat.clone());
         let service = self.service.clone();
         self.spawn("worker", move |listener| {
             counters.enter(place);
             let mut buffers = Buffers::default();
-            while let Some(connection) = next(listener)? {
+            while let Some((connection, _ticket)) = next(listener)? {
                 let taken = seat.take(connection.as_fd());
-                let talk = AssertUnwindSafe(|| converse(connection, service.open(), &mut buffers, taken));
+                let talk =
+                    AssertUnwindSafe(|| converse(connection, service.open(), &mut buffers, idle, taken));
                 if catch_unwind(talk).is_err() {
                     buffers = Buffers::default();
                 }
@@ -115,7 +120,11 @@ impl<S: Service> Crew<S> {
         let accept = Arc::new(accept);
         for _ in 0..count {
             let accept = accept.clone();
-            self.hire(move |listener| acceptor::shared(listener, &*accept))?;
+            // As many connections as workers: the workers are the limit.
+            self.hire(move |listener| {
+                let connection = acceptor::shared(listener, &*accept)?;
+                Ok(connection.map(|connection| (connection, Limit::NONE.adopt())))
+            })?;
         }
         Ok(())
     }

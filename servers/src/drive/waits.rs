@@ -3,6 +3,8 @@
 
 use super::blocking::Watch as _;
 use super::conn::{Conn, Next};
+use super::idle::Idle;
+use super::limit::Ticket;
 use super::reactor::socket::Socket;
 use super::roster::Entry;
 use crate::counters::{self, Why};
@@ -12,7 +14,7 @@ use smol::{Async, Timer};
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use sys::socket::{Side, shutdown};
 use sys::{Event, Interest};
 
@@ -23,8 +25,15 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
 }
 
-/// Serves a non-blocking `connection` until it is closed. An error of the connection ends the connection and nothing else.
-pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entry) {
+/// Serves a non-blocking `connection` until it is closed, or has been silent for longer than it may. An error of the connection ends
+/// the connection and nothing else. `_ticket` is given back when it is closed.
+pub async fn converse<P: Protocol>(
+    connection: OwnedFd,
+    protocol: P,
+    entry: Entry,
+    idle: Idle,
+    _ticket: Ticket,
+) {
     // Entered before it was registered, so the entry is dropped first on this way out as well.
     counters::accepted();
     let Ok(stream) = Async::new_nonblocking(connection) else {
@@ -34,13 +43,14 @@ pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entr
     // Declared last, dropped first: the entry leaves the roster before the descriptor is closed.
     let entry = entry;
     let mut conn = Conn::new(protocol);
+    let mut silence = idle.time().map(Silence::begin);
     let mut next = conn.on_open(&mut Socket(stream.get_ref()));
     while next != Next::Done {
         if entry.idle(conn.is_idle()) {
             // Told to stop: what has arrived is still answered, then comes an end. A reset connection cannot be shut, and is ready.
             let _ = shutdown(stream.get_ref().as_fd(), Side::Read);
         }
-        let Ok(woken) = wait(&stream, next).await else {
+        let Ok(woken) = wait(&stream, next, &mut silence).await else {
             conn.fate.is(Why::Failed);
             break;
         };
@@ -52,7 +62,12 @@ pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entr
                 conn.on_event(event, &mut Socket(stream.get_ref()), scratch)
             }),
             Woken::Time => conn.on_time(Instant::now(), &mut Socket(stream.get_ref())),
+            Woken::Silence => {
+                conn.fate.is(Why::Idle);
+                break;
+            }
         };
+        silence.iter_mut().for_each(Silence::interrupt);
     }
     conn.fate.while_stopping(entry.stopping());
 }
@@ -61,9 +76,39 @@ pub async fn converse<P: Protocol>(connection: OwnedFd, protocol: P, entry: Entr
 enum Woken {
     Ready(Interest),
     Time,
+    /// Nothing has moved for too long.
+    Silence,
 }
 
-async fn wait(stream: &Async<OwnedFd>, next: Next) -> io::Result<Woken> {
+/// Since when nothing has moved. The timer is not set anew for each byte: when it goes off it is looked at how long ago that was.
+struct Silence {
+    time: Duration,
+    since: Instant,
+    timer: Timer,
+}
+
+impl Silence {
+    fn begin(time: Duration) -> Self {
+        Self { time, since: Instant::now(), timer: Timer::after(time) }
+    }
+
+    fn interrupt(&mut self) {
+        self.since = Instant::now();
+    }
+
+    async fn over(&mut self) {
+        loop {
+            (&mut self.timer).await;
+            let end = self.since + self.time;
+            if Instant::now() >= end {
+                return;
+            }
+            self.timer.set_at(end);
+        }
+    }
+}
+
+async fn wait(stream: &Async<OwnedFd>, next: Next, silence: &mut Option<Silence>) -> io::Result<Woken> {
     let (wanted, until) = match next {
         Next::Wait(wanted) => (wanted, None),
         Next::WaitUntil(wanted, at) => (wanted, Some(at)),
@@ -78,7 +123,16 @@ async fn wait(stream: &Async<OwnedFd>, next: Next) -> io::Result<Woken> {
         Ok(Woken::Ready(wanted))
     };
     match until {
-        None => ready.await,
+        None => match silence {
+            None => ready.await,
+            Some(silence) => {
+                let over = async {
+                    silence.over().await;
+                    Ok(Woken::Silence)
+                };
+                or(ready, over).await
+            }
+        },
         Some(at) => {
             let time = async {
                 Timer::at(at).await;

@@ -4,9 +4,10 @@
 //! connections unevenly, and a listener that is closed resets what its queue holds, so a drain would lose connections.
 
 use crate::axes::{Axes, Capacity, everything};
-use crate::drive::acceptor;
 use crate::drive::datagram::{self, Both};
+use crate::drive::idle::Idle;
 use crate::drive::lanes::{Handed, Lane, Lanes};
+use crate::drive::limit::Entrance;
 use crate::drive::roster::Roster;
 use crate::drive::tasks::Task;
 use crate::{Endpoint, Model, counters};
@@ -44,8 +45,9 @@ where
     S::Conn: Protocol + Unpin,
 {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    let entrance = Entrance::new(endpoint.options.limit)?;
     let roster = Arc::new(Roster::default());
-    let family = endpoint.url.family;
+    let (family, idle) = (endpoint.url.family, endpoint.options.idle);
     // Where nothing is counted it costs the thread a look at its own variable.
     let build = move || {
         Builder::new_current_thread()
@@ -56,28 +58,28 @@ where
     };
     let mut lanes =
         Lanes::start(endpoint.options.workers, endpoint.options.counters, build, move |runtime, lane| {
-            runtime.block_on(work(&service, family, lane));
+            runtime.block_on(work(&service, family, idle, lane));
         })?;
     endpoint.ready();
-    while let Some(connection) = acceptor::next_as(endpoint.listener.as_fd(), true)? {
-        lanes.give(connection, &roster);
+    while let Some((connection, ticket)) = entrance.next_as(endpoint.listener.as_fd(), true)? {
+        lanes.give(connection, ticket, &roster);
     }
     roster.stop(endpoint.options.grace);
     Ok(())
 }
 
-async fn work<S: Service>(service: &S, family: Family, mut lane: Lane)
+async fn work<S: Service>(service: &S, family: Family, idle: Idle, mut lane: Lane)
 where
     S::Conn: Protocol + Unpin,
 {
-    while let Some(Handed { entry, connection }) = lane.recv().await {
+    while let Some(Handed { entry, connection, ticket }) = lane.recv().await {
         // No room in epoll: this client sees a close, the others go on.
         if family == Family::Unix {
             if let Ok(stream) = UnixStream::from_std(connection.into()) {
-                drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+                drop(tokio::spawn(Task::new(stream, service.open(), entry, idle, ticket)));
             }
         } else if let Ok(stream) = TcpStream::from_std(connection.into()) {
-            drop(tokio::spawn(Task::new(stream, service.open(), entry)));
+            drop(tokio::spawn(Task::new(stream, service.open(), entry, idle, ticket)));
         }
     }
     // No more come; those that are open are served until the process ends.

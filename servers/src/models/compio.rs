@@ -4,9 +4,10 @@
 //! model over epoll. Connections come by hand-off from one acceptor, in turn, as in `async_per_core` and for its reasons.
 
 use crate::axes::{Axes, Capacity, everything};
-use crate::drive::acceptor;
 use crate::drive::datagram::{self, Both};
+use crate::drive::idle::Idle;
 use crate::drive::lanes::{Handed, Lane, Lanes};
+use crate::drive::limit::Entrance;
 use crate::drive::owned::converse;
 use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
@@ -67,34 +68,35 @@ fn try_it() -> io::Result<()> {
 /// Those of io_uring(7) and of accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+    let entrance = Entrance::new(endpoint.options.limit)?;
     let roster = Arc::new(Roster::default());
-    let family = endpoint.url.family;
+    let (family, idle) = (endpoint.url.family, endpoint.options.idle);
     let mut lanes = Lanes::start(
         endpoint.options.workers,
         endpoint.options.counters,
         Runtime::new,
         move |runtime, lane| {
-            runtime.block_on(work(&service, family, lane));
+            runtime.block_on(work(&service, family, idle, lane));
         },
     )?;
     endpoint.ready();
     // Blocking connections: io_uring waits for one that is not, but gives up at once on one that is marked non-blocking.
-    while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
-        lanes.give(connection, &roster);
+    while let Some((connection, ticket)) = entrance.next_as(endpoint.listener.as_fd(), false)? {
+        lanes.give(connection, ticket, &roster);
     }
     roster.stop(endpoint.options.grace);
     Ok(())
 }
 
-async fn work<S: Service>(service: &S, family: Family, mut lane: Lane) {
-    while let Some(Handed { entry, connection }) = lane.recv().await {
+async fn work<S: Service>(service: &S, family: Family, idle: Idle, mut lane: Lane) {
+    while let Some(Handed { entry, connection, ticket }) = lane.recv().await {
         // No room in the ring: this client sees a close, the others go on.
         if family == Family::Unix {
             if let Ok(stream) = UnixStream::from_std(connection.into()) {
-                spawn(converse(stream, service.open(), entry)).detach();
+                spawn(converse(stream, service.open(), entry, idle, ticket)).detach();
             }
         } else if let Ok(stream) = TcpStream::from_std(connection.into()) {
-            spawn(converse(stream, service.open(), entry)).detach();
+            spawn(converse(stream, service.open(), entry, idle, ticket)).detach();
         }
     }
     // No more come; those that are open are served until the process ends.

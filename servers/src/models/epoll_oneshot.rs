@@ -38,10 +38,10 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let Endpoint { listener, url, options, .. } = endpoint;
     let mut team = Team::new(options.counters, options.workers)?;
     let mut epoll = Epoll::oneshot(BATCH)?;
-    let shared = Shared::new(service, listener, team.stop_bell(), options.grace, &mut epoll)?;
+    let shared = Shared::new(service, listener, team.stop_bell(), options, &mut epoll)?;
     let shared = Arc::new(shared);
     for _ in 0..options.workers {
-        let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share()));
+        let (shared, worker) = (Arc::clone(&shared), Worker::new(epoll.share(), options.idle));
         team.start(move |waiting| {
             waiting.say();
             worker.serve(&shared)

@@ -4,20 +4,21 @@
 use crate::axes::{Axes, Capacity, everything};
 use crate::drive::datagram::{self, Both};
 use crate::drive::gate::Gate;
-use crate::drive::loops::Team;
+use crate::drive::loops::{Team, room};
 use crate::drive::reactor::{Parts, Reactor, Stop};
 use crate::drive::seats::{Chooser, HandOff, Seat};
 use crate::endpoint::announce;
-use crate::{Endpoint, Model};
+use crate::{Endpoint, Model, Options};
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Instant;
 use sys::epoll::Epoll;
 use sys::inbox::{Door, Inbox};
 use sys::signal::{Received, Signals};
-use sys::{Interest, Poller as _};
+use sys::{Bell, Interest, Poller as _};
 
 /// What it is.
 pub static MODEL: Model = Model {
@@ -38,6 +39,7 @@ pub static MODEL: Model = Model {
 const LISTENER: u64 = 0;
 const SIGNALS: u64 = 1;
 const ENDED: u64 = 2;
+const ROOM: u64 = 3;
 
 /// Marks a loop's seat as empty when it ends, also by a panic: the acceptor passes it over. What was on its way to it then is lost.
 struct Vacate(Arc<Seat>);
@@ -68,6 +70,10 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
             grace: options.grace,
             helpers: None,
             seat: Some(Arc::clone(seat)),
+            limit: options.limit,
+            // Who waits for room is the acceptor.
+            room: None,
+            idle: options.idle,
         };
         let (service, seat) = (service.clone(), Arc::clone(seat));
         team.start(move |waiting| {
@@ -78,8 +84,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         })?;
     }
     team.await_ready()?;
-    let mut acceptor =
-        Acceptor::new(listener, doors, options.hand_off.unwrap_or(HandOff::RoundRobin), seats)?;
+    let mut acceptor = Acceptor::new(listener, doors, options, seats)?;
     acceptor.epoll.add(signals.as_fd(), SIGNALS, Interest::READ)?;
     acceptor.epoll.add(team.ended_bell().as_fd(), ENDED, Interest::READ)?;
     announce(&url);
@@ -102,13 +107,20 @@ struct Acceptor {
     doors: Vec<Door>,
     chooser: Chooser,
     seats: Vec<Arc<Seat>>,
+    room: Option<Arc<Bell>>,
 }
 
 impl Acceptor {
-    fn new(listener: OwnedFd, doors: Vec<Door>, policy: HandOff, seats: Vec<Arc<Seat>>) -> io::Result<Self> {
+    fn new(listener: OwnedFd, doors: Vec<Door>, options: Options, seats: Vec<Arc<Seat>>) -> io::Result<Self> {
         let mut epoll = Epoll::new()?;
-        let gate = Gate::open(Arc::new(listener), LISTENER, &mut epoll)?;
-        Ok(Self { epoll, gate, doors, chooser: Chooser::new(policy, seats.clone()), seats })
+        let room = room(options.limit)?;
+        if let Some(room) = &room {
+            epoll.add(room.as_fd(), ROOM, Interest::READ)?;
+        }
+        let limit = (options.limit, room.clone().map(Waker::from));
+        let gate = Gate::open(Arc::new(listener), LISTENER, limit, &mut epoll)?;
+        let policy = options.hand_off.unwrap_or(HandOff::RoundRobin);
+        Ok(Self { epoll, gate, doors, chooser: Chooser::new(policy, seats.clone()), seats, room })
     }
 
     /// Accepts until it is told to stop or nobody is left to hand over to; hands over what is queued.
@@ -126,6 +138,11 @@ impl Acceptor {
                             stop |= signal == Received::Stop;
                         }
                     }
+                    ROOM => {
+                        if let Some(room) = &self.room {
+                            room.hush()?;
+                        }
+                    }
                     _ => {
                         team.ended_bell().hush()?;
                         stop |= team.is_gone();
@@ -139,11 +156,13 @@ impl Acceptor {
     }
 
     fn accept(&mut self) -> io::Result<()> {
-        while let Some(connection) = self.gate.next(&mut self.epoll)? {
+        while let Some((connection, ticket)) = self.gate.next(&mut self.epoll)? {
             // With no loop left the client sees a close, and the server is about to end.
             let Some(at) = self.chooser.choose() else { continue };
             self.seats[at].enter();
-            if self.doors[at].hand_over(connection).is_err() {
+            if self.doors[at].hand_over(connection).is_ok() {
+                ticket.leave_with();
+            } else {
                 self.seats[at].leave();
             }
         }

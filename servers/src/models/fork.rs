@@ -5,11 +5,10 @@ use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::datagram::{self, Both};
 use crate::drive::forking::{self, Child};
 use crate::drive::serial::InHand;
-use crate::{Endpoint, Model};
+use crate::{Endpoint, Model, Options};
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 use sys::process;
 use sys::signal::{self, Signals};
 use sys::stop;
@@ -35,20 +34,20 @@ pub static MODEL: Model = Model {
 /// # Errors
 /// Those of accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
-    let grace = endpoint.options.grace;
-    forking::run(endpoint, Handler { service, grace, own_id: process::own_id() })
+    let options = endpoint.options;
+    forking::run(endpoint, Handler { service, options, own_id: process::own_id() })
 }
 
 struct Handler<S> {
     service: S,
-    grace: Duration,
+    options: Options,
     own_id: i32,
 }
 
 impl<S: Service> Child for Handler<S> {
     fn be(&mut self, connection: OwnedFd, listener: &OwnedFd, signals: &Signals) -> ! {
         let service = self.service.clone();
-        let grace = self.grace;
+        let Options { grace, idle, .. } = self.options;
         // A panic must not unwind into the parent's code: the child would go on as a second server.
         let served = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| -> io::Result<()> {
             process::die_with(self.own_id)?;
@@ -58,7 +57,7 @@ impl<S: Service> Child for Handler<S> {
             stop::install(None, grace)?;
             let in_hand = InHand::take(connection.as_fd());
             signal::unblock_all()?;
-            converse(connection, service.open(), &mut Buffers::default(), in_hand);
+            converse(connection, service.open(), &mut Buffers::default(), idle, in_hand);
             Ok(())
         }));
         process::exit_now(if matches!(served, Ok(Ok(()))) { 0 } else { 4 })

@@ -59,7 +59,7 @@ fn serve_one<S: Service>(service: &S, endpoint: Endpoint) -> io::Result<()> {
     let in_hand = InHand::take(connection.as_fd());
     // Blocked by the parent, so that no signal comes before there is a handler for it.
     signal::unblock_all()?;
-    converse(connection, service.open(), &mut Buffers::default(), in_hand);
+    converse(connection, service.open(), &mut Buffers::default(), endpoint.options.idle, in_hand);
     Ok(())
 }
 

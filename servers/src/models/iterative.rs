@@ -34,7 +34,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     endpoint.options.counters.workers(1);
     endpoint.options.counters.enter(0);
     endpoint.ready();
-    serial::serve(&service, || acceptor::next(endpoint.listener.as_fd()))
+    serial::serve(&service, endpoint.options.idle, || acceptor::next(endpoint.listener.as_fd()))
 }
 
 /// Serves datagrams until it is told to stop.

@@ -5,9 +5,9 @@
 //! back-pressure, a full accept queue, never comes (rayon issues 779, 835, 904).
 
 use crate::axes::{Axes, Capacity, POOL, everything};
-use crate::drive::acceptor;
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::datagram::{self, Both};
+use crate::drive::limit::Entrance;
 use crate::drive::roster::Roster;
 use crate::{Endpoint, Model};
 use service::Service;
@@ -44,7 +44,8 @@ thread_local! {
 /// Those of accept(2) after which nothing more can be served; EAGAIN when the pool's threads are not to be had.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
-    let counters = endpoint.options.counters;
+    let entrance = Entrance::new(endpoint.options.limit)?;
+    let (counters, idle) = (endpoint.options.counters, endpoint.options.idle);
     counters.workers(endpoint.options.workers);
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(endpoint.options.workers)
@@ -56,12 +57,13 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         .map_err(io::Error::other)?;
     let roster = Arc::new(Roster::default());
     endpoint.ready();
-    while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
+    while let Some((connection, ticket)) = entrance.next_as(endpoint.listener.as_fd(), false)? {
         let protocol = service.open();
         // Here, not by the worker: one that waits in the queue is open too, and a stop waits for it.
         let entry = roster.enter(connection.as_fd());
         pool.spawn_fifo(move || {
-            BUFFERS.with_borrow_mut(|buffers| converse(connection, protocol, buffers, entry));
+            BUFFERS.with_borrow_mut(|buffers| converse(connection, protocol, buffers, idle, entry));
+            drop(ticket);
         });
     }
     // The queue is empty: whoever comes now is refused, and does not wait for those that are busy. Fails for no listener.

@@ -8,12 +8,15 @@
 use crate::axes::{Axes, Capacity, everything};
 use crate::drive::BACK_OFF;
 use crate::drive::datagram::{self, Both};
+use crate::drive::idle::Idle;
+use crate::drive::limit::{Limit, Ticket};
 use crate::drive::roster::Roster;
 use crate::drive::waits::converse;
 use crate::{Endpoint, Model};
 use service::Service;
 use smol::future::{FutureExt as _, or};
 use smol::{Async, Executor, Timer};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::panic::AssertUnwindSafe;
@@ -59,7 +62,8 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         })?;
     }
     let listener = Async::new_nonblocking(endpoint.listener.try_clone()?)?;
-    let acceptor = Acceptor { service, executor, roster: Arc::default(), listener };
+    let (limit, idle) = (endpoint.options.limit, endpoint.options.idle);
+    let acceptor = Acceptor { service, executor, roster: Arc::default(), listener, limit, idle };
     endpoint.ready();
     let served = smol::future::block_on(acceptor.run(&signals));
     acceptor.roster.stop(endpoint.options.grace);
@@ -71,6 +75,8 @@ struct Acceptor<S> {
     executor: Arc<Executor<'static>>,
     roster: Arc<Roster>,
     listener: Async<OwnedFd>,
+    limit: Limit,
+    idle: Idle,
 }
 
 impl<S: Service> Acceptor<S> {
@@ -83,6 +89,8 @@ impl<S: Service> Acceptor<S> {
         };
         let accepting = async {
             loop {
+                // Where there is none the listener is not watched.
+                drop(poll_fn(|cx| self.limit.poll_enter(cx)).await);
                 self.listener.readable().await?;
                 if self.accept_some(ACCEPT_BATCH)? {
                     Timer::after(BACK_OFF).await;
@@ -97,8 +105,9 @@ impl<S: Service> Acceptor<S> {
     /// Accepts what is queued; true when resources ran out.
     fn accept_some(&self, limit: usize) -> io::Result<bool> {
         for _ in 0..limit {
+            let Some(ticket) = self.limit.try_enter() else { break };
             match accept(self.listener.as_fd(), true) {
-                Accepted::Connection(connection) => self.open(connection),
+                Accepted::Connection(connection) => self.open(connection, ticket),
                 Accepted::Empty => break,
                 Accepted::Interrupted | Accepted::Aborted => {}
                 Accepted::Exhausted(_) => return Ok(true),
@@ -108,9 +117,9 @@ impl<S: Service> Acceptor<S> {
         Ok(false)
     }
 
-    fn open(&self, connection: OwnedFd) {
+    fn open(&self, connection: OwnedFd, ticket: Ticket) {
         let entry = self.roster.enter(connection.as_fd());
-        let serving = converse(connection, self.service.open(), entry);
+        let serving = converse(connection, self.service.open(), entry, self.idle, ticket);
         // A panic ends its connection and not the thread, which others need.
         self.executor.spawn(AssertUnwindSafe(serving).catch_unwind()).detach();
     }

@@ -4,12 +4,15 @@
 use crate::axes::{Axes, Capacity, everything};
 use crate::drive::BACK_OFF;
 use crate::drive::datagram::{self, Both};
+use crate::drive::idle::Idle;
+use crate::drive::limit::{Limit, Ticket};
 use crate::drive::roster::Roster;
 use crate::drive::tasks::{Stream, Task};
 use crate::{Endpoint, Model, counters};
 use service::{Protocol, Service};
 use std::future::poll_fn;
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use sys::Address;
@@ -74,13 +77,14 @@ where
     let interrupt = signal(SignalKind::interrupt())?;
     endpoint.ready();
     let stop = [term, interrupt];
+    let terms = (endpoint.options.limit, endpoint.options.idle);
     // The claim on a path stays in `endpoint`, and goes when this is over.
     match endpoint.url.address {
         Address::Ip(_) => {
-            accept(service, TcpListener::from_std(endpoint.listener.into())?, stop, roster).await
+            accept(service, TcpListener::from_std(endpoint.listener.into())?, stop, terms, roster).await
         }
         Address::Path(_) => {
-            accept(service, UnixListener::from_std(endpoint.listener.into())?, stop, roster).await
+            accept(service, UnixListener::from_std(endpoint.listener.into())?, stop, terms, roster).await
         }
     }
 }
@@ -112,19 +116,28 @@ async fn accept<S: Service, L: Listen>(
     service: S,
     listener: L,
     [mut term, mut interrupt]: [Signal; 2],
+    (limit, idle): (Limit, Idle),
     roster: Arc<Roster>,
 ) -> io::Result<()>
 where
     S::Conn: Protocol + Unpin,
 {
+    let next = async || {
+        let ticket = poll_fn(|cx| limit.poll_enter(cx)).await;
+        poll_fn(|cx| listener.poll_accept(cx)).await.map(|stream| (stream, ticket))
+    };
+    let start = |(stream, ticket): (L::Stream, Ticket)| {
+        let entry = roster.enter(stream.as_fd());
+        drop(tokio::spawn(Task::new(stream, service.open(), entry, idle, ticket)));
+    };
     loop {
         let accepted = tokio::select! {
-            accepted = poll_fn(|cx| listener.poll_accept(cx)) => accepted,
+            accepted = next() => accepted,
             _ = term.recv() => break,
             _ = interrupt.recv() => break,
         };
         match accepted {
-            Ok(stream) => start(&service, stream, &roster),
+            Ok(accepted) => start(accepted),
             Err(error) => match socket::accept_error(error) {
                 Accepted::Exhausted(_) => tokio::time::sleep(BACK_OFF).await,
                 Accepted::Failed(error) => return Err(error),
@@ -133,18 +146,12 @@ where
         }
     }
     // What was queued before the order to stop is still served.
-    while let Poll::Ready(Ok(stream)) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await {
-        start(&service, stream, &roster);
+    while let Some(ticket) = limit.try_enter()
+        && let Poll::Ready(Ok(stream)) = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await
+    {
+        start((stream, ticket));
     }
     Ok(())
-}
-
-fn start<S: Service>(service: &S, stream: impl Stream, roster: &Arc<Roster>)
-where
-    S::Conn: Protocol + Unpin,
-{
-    let entry = roster.enter(stream.as_fd());
-    drop(tokio::spawn(Task::new(stream, service.open(), entry)));
 }
 
 /// Serves datagrams until it is told to stop.

@@ -2,10 +2,11 @@
 
 use crate::axes::{Axes, Capacity, everything};
 use crate::counters::{self, Why};
+use crate::drive::BACK_OFF;
 use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::datagram::{self, Both};
+use crate::drive::limit::Entrance;
 use crate::drive::roster::Roster;
-use crate::drive::{BACK_OFF, acceptor};
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
@@ -40,18 +41,20 @@ const STACK: usize = 256 * 1024;
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
     let roster = Arc::new(Roster::default());
-    let counters = endpoint.options.counters;
+    let entrance = Entrance::new(endpoint.options.limit)?;
+    let (counters, idle) = (endpoint.options.counters, endpoint.options.idle);
     counters.shared();
     counters.enter_shared();
     endpoint.ready();
-    while let Some(connection) = acceptor::next(endpoint.listener.as_fd())? {
+    while let Some((connection, ticket)) = entrance.next_as(endpoint.listener.as_fd(), false)? {
         let protocol = service.open();
         let roster = Arc::clone(&roster);
         // No signal mask is needed: the kernel gives a process-wide signal to the main thread, which is the one in accept.
         let thread = Builder::new().stack_size(STACK).spawn(move || {
             counters.enter_shared();
             let entry = roster.enter(connection.as_fd());
-            converse(connection, protocol, &mut Buffers::default(), entry);
+            converse(connection, protocol, &mut Buffers::default(), idle, entry);
+            drop(ticket);
         });
         if thread.is_err() {
             // No thread to be had: this client sees a close, the others go on.

@@ -7,6 +7,7 @@
 use crate::axes::{Axes, Capacity, POOL, everything};
 use crate::drive::acceptor;
 use crate::drive::datagram::{self, Both};
+use crate::drive::limit::Entrance;
 use crate::drive::threads::Crew;
 use crate::{Endpoint, Model};
 use crossbeam_channel::bounded;
@@ -36,6 +37,7 @@ pub static MODEL: Model = Model {
 /// Those of clone(2) at the start, and of accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let workers = endpoint.options.workers;
+    let entrance = Entrance::in_crew(endpoint.options.limit)?;
     let mut crew = Crew::new(service, endpoint)?;
     // As many may wait as are served: enough that no worker finds the queue empty while the kernel's is not.
     let (into, from) = bounded(workers);
@@ -45,8 +47,10 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
     }
     drop(from);
     crew.spawn("acceptor", move |listener| {
-        while let Some(connection) = acceptor::shared(listener, |listener| accept(listener, false))? {
-            if into.send(connection).is_err() {
+        while let Some(ticket) = entrance.pass()?
+            && let Some(connection) = acceptor::shared(listener, |listener| accept(listener, false))?
+        {
+            if into.send((connection, ticket)).is_err() {
                 break;
             }
         }

@@ -4,6 +4,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::task::Wake;
 
 /// Readable from the first [`ring`](Self::ring) to the next [`hush`](Self::hush), for every thread that watches it.
 #[derive(Debug)]
@@ -33,6 +35,13 @@ impl Bell {
             Err(Errno::AGAIN) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// As a waker it rings: for a thread that waits for descriptors among tasks.
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 }
 

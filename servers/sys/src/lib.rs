@@ -28,6 +28,7 @@ pub mod process;
 pub mod select;
 pub mod sigio;
 pub mod signal;
+pub mod silence;
 pub mod socket;
 pub mod spawn;
 pub mod stop;

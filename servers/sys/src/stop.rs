@@ -11,7 +11,7 @@
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ static STOPPING: AtomicBool = AtomicBool::new(false);
 static EXPIRED: AtomicBool = AtomicBool::new(false);
 static LISTENER: AtomicI32 = AtomicI32::new(-1);
 static CONNECTION: AtomicI32 = AtomicI32::new(-1);
+static BELL: AtomicI32 = AtomicI32::new(-1);
 static IDLE: AtomicBool = AtomicBool::new(false);
 static GRACE_US: AtomicU64 = AtomicU64::new(0);
 
@@ -51,6 +52,12 @@ pub fn stopping() -> bool {
     STOPPING.load(SeqCst)
 }
 
+/// Has the order to stop ring `bell` (eventfd(2)): for a process that may also wait for something other than a descriptor of its
+/// listener or connection. It is kept open for the life of the process.
+pub fn ring_at_stop(bell: OwnedFd) {
+    BELL.store(bell.into_raw_fd(), SeqCst);
+}
+
 /// Names the connection in hand, `None` when there is none.
 pub fn set_connection(connection: Option<BorrowedFd<'_>>) {
     IDLE.store(false, SeqCst);
@@ -76,6 +83,12 @@ extern "C" fn on_stop(_signal: libc::c_int) {
     if connection >= 0 && IDLE.load(SeqCst) {
         // SAFETY: as above; the number is that of the connection until `set_connection`, which the same thread calls before close.
         unsafe { libc::shutdown(connection, libc::SHUT_RD) };
+    }
+    let bell = BELL.load(SeqCst);
+    if bell >= 0 {
+        let one = 1_u64;
+        // SAFETY: `one` has eight bytes and lives through the call; a full counter is EAGAIN, and rings already.
+        unsafe { libc::write(bell, (&raw const one).cast(), size_of::<u64>()) };
     }
     arm(GRACE_US.load(SeqCst));
     nix::errno::Errno::set_raw(errno);

@@ -134,17 +134,12 @@ impl Server {
 
     /// The state letter and the context switches of each of its threads.
     pub(crate) fn threads(&self) -> Vec<(char, u64)> {
-        let mut threads = Vec::new();
-        for task in std::fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap().flatten() {
-            let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
-            let field = |name: &str| {
-                status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default()
-            };
-            let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
-                .map(|name| field(name).parse().unwrap_or(0_u64));
-            threads.push((field("State:").chars().next().unwrap_or('?'), switches.iter().sum()));
-        }
-        threads
+        threads_of(self.pid())
+    }
+
+    /// The same of its children's too.
+    pub(crate) fn switches(&self) -> Vec<(char, u64)> {
+        std::iter::once(self.pid()).chain(self.child_pids()).flat_map(threads_of).collect()
     }
 
     /// True when each of its threads and children waits.
@@ -251,6 +246,21 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn threads_of(pid: i32) -> Vec<(char, u64)> {
+    let mut threads = Vec::new();
+    // One that has just ended has none.
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let status = std::fs::read_to_string(task.path().join("status")).unwrap_or_default();
+        let field = |name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim).unwrap_or_default()
+        };
+        let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+            .map(|name| field(name).parse().unwrap_or(0_u64));
+        threads.push((field("State:").chars().next().unwrap_or('?'), switches.iter().sum()));
+    }
+    threads
 }
 
 /// State letter of a process or thread; `None` when it is gone.

@@ -7,6 +7,7 @@
     reason = "a test says what went wrong by failing"
 )]
 
+mod bounds;
 mod cli;
 mod clients;
 mod compio;

@@ -14,7 +14,8 @@ use service::Protocol;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use sys::Interest;
 use sys::socket::{self, Side};
 use sys::uring::{Chunk, Completion, Gather, Load, OpId, Outgoing, Ring};
 
@@ -34,6 +35,8 @@ pub(super) struct Shared {
     pub(super) spares: Vec<Box<Gather>>,
     /// Told to stop: connections are ended as they become idle.
     pub(super) stopping: bool,
+    /// When this turn began, where connections may not be silent for ever.
+    pub(super) now: Instant,
 }
 
 /// Which operation of a connection a completion belongs to.
@@ -71,6 +74,8 @@ pub(super) struct Link<P> {
     pub(super) talk: Talk<P>,
     pub(super) keys: Keys,
     pub(super) phase: Phase,
+    /// When an operation ended last. Kept only where connections may not be silent for ever.
+    pub(super) since: Instant,
     receive: Option<OpId>,
     /// The receive was asked to end.
     ending: bool,
@@ -87,12 +92,13 @@ pub(super) struct Link<P> {
 }
 
 impl<P: Protocol> Link<P> {
-    pub(super) fn new(fd: OwnedFd, protocol: P, keys: Keys) -> Self {
+    pub(super) fn new(fd: OwnedFd, protocol: P, keys: Keys, now: Instant) -> Self {
         Self {
             fd,
             talk: Talk::open(protocol),
             keys,
             phase: Phase::Talking,
+            since: now,
             receive: None,
             ending: false,
             send: None,
@@ -107,6 +113,14 @@ impl<P: Protocol> Link<P> {
     /// To be closed, and no operation names the descriptor any more.
     pub(super) fn is_over(&self) -> bool {
         self.phase == Phase::Closing && self.receive.is_none() && self.send.is_none() && self.timer.is_none()
+    }
+
+    /// What it waits for of its peer; `None` while it is this server's turn.
+    pub(super) fn waits_for_peer(&self) -> Option<Interest> {
+        if self.phase != Phase::Talking || self.starved {
+            return None;
+        }
+        Some(if self.send.is_some() { Interest::WRITE } else { Interest::READ })
     }
 
     /// Goes on after an operation of its own.

@@ -1,13 +1,15 @@
 //! A single-threaded loop over io_uring: accepts, serves, drains, by completions. Not here: what happens on a connection (`link`),
 //! what is said (`talk`), and the ring (`sys::uring`).
 
+mod accept;
 mod link;
 mod send;
 mod talk;
 mod workers;
 
-use super::BACK_OFF;
-use crate::counters;
+use super::idle::Sweep;
+use super::limit::{Limit, Ticket};
+use crate::counters::{self, Why};
 use crate::endpoint::{Endpoint, Options};
 use link::{Keys, Link, Shared, What};
 use service::Service;
@@ -15,11 +17,12 @@ use slab::Slab;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use sys::bell::Bell;
 use sys::signal::{Received, Signals};
-use sys::socket::{self, Accepted};
-use sys::uring::{Completion, Load, OpId, Ring};
+use sys::socket;
+use sys::uring::{Completion, OpId, Ring};
 pub use workers::run_shared;
 
 /// Bytes of a receive buffer.
@@ -33,6 +36,11 @@ const LISTENER: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
 const BACK: u64 = u64::MAX - 2;
 const GRACE: u64 = u64::MAX - 3;
+const ROOM: u64 = u64::MAX - 4;
+const IDLE: u64 = u64::MAX - 5;
+
+/// Connections accepted at a time where their number is limited.
+const ACCEPT_BATCH: usize = 64;
 
 /// How connections are received and received from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +58,7 @@ pub enum Receive {
 pub fn run<S: Service>(service: S, endpoint: Endpoint, receive: Receive) -> io::Result<()> {
     let signals = Signals::new(false)?;
     let Endpoint { listener, url, options, .. } = endpoint;
-    let mut server = Server::new(service, listener, options, receive)?;
+    let mut server = Server::new(service, listener, options, None, receive)?;
     options.counters.workers(1);
     options.counters.enter(0);
     crate::endpoint::announce(&url);
@@ -85,6 +93,8 @@ impl Stop<'_> {
 struct Slot<P> {
     link: Link<P>,
     generation: u32,
+    /// Last: given back when the descriptor is closed.
+    ticket: Ticket,
 }
 
 struct Server<S: Service> {
@@ -96,6 +106,14 @@ struct Server<S: Service> {
     accept: Option<OpId>,
     /// Descriptors ran out: a timer says when to accept again.
     backing_off: bool,
+    limit: Limit,
+    /// Rings when there is room that other rings have made.
+    room: Option<Arc<Bell>>,
+    /// As many connections are open as may be: nothing is accepted.
+    full: bool,
+    sweep: Option<Sweep>,
+    /// The timer for it is under way.
+    sweeping: bool,
     grace: Duration,
     /// The grace is over.
     expired: bool,
@@ -103,12 +121,28 @@ struct Server<S: Service> {
 
 impl<S: Service> Server<S> {
     /// Makes the ring: in the thread that serves.
-    fn new(service: S, listener: OwnedFd, options: Options, receive: Receive) -> io::Result<Self> {
+    fn new(
+        service: S,
+        listener: OwnedFd,
+        options: Options,
+        room: Option<Arc<Bell>>,
+        receive: Receive,
+    ) -> io::Result<Self> {
+        if options.limit.on() {
+            socket::set_nonblocking(listener.as_fd())?;
+        }
         let mut ring = Ring::new(ENTRIES)?;
         if receive == Receive::Multi {
             ring.provide(options.buffers, CHUNK)?;
         }
-        let shared = Shared { ring, receive, starved: VecDeque::new(), spares: Vec::new(), stopping: false };
+        let shared = Shared {
+            ring,
+            receive,
+            starved: VecDeque::new(),
+            spares: Vec::new(),
+            stopping: false,
+            now: Instant::now(),
+        };
         Ok(Self {
             service,
             shared,
@@ -117,6 +151,11 @@ impl<S: Service> Server<S> {
             listener: Some(listener),
             accept: None,
             backing_off: false,
+            limit: options.limit,
+            room,
+            full: false,
+            sweep: Sweep::new(options.idle),
+            sweeping: false,
             grace: options.grace,
             expired: false,
         })
@@ -124,12 +163,16 @@ impl<S: Service> Server<S> {
 
     fn serve(&mut self, stop: &Stop<'_>) -> io::Result<()> {
         self.shared.ring.poll_readable(stop.fd(), STOP)?;
+        self.watch_room()?;
         self.start_accept()?;
         while !self.is_done() {
             // Those who still wait for a buffer that is there get it in the next turn, and that is not to be slept through.
             let block = self.shared.starved.is_empty() || self.shared.ring.available() == 0;
             self.shared.ring.wait(block)?;
             counters::woken(true);
+            if self.sweep.is_some() {
+                self.shared.now = Instant::now();
+            }
             while let Some(done) = self.shared.ring.completed() {
                 match done.key {
                     LISTENER => self.on_accept(done)?,
@@ -139,10 +182,16 @@ impl<S: Service> Server<S> {
                         self.start_accept()?;
                     }
                     GRACE => self.expired = true,
+                    ROOM => self.watch_room()?,
+                    IDLE => self.sweeping = false,
                     _ => self.on_completion(done)?,
                 }
             }
             self.feed()?;
+            self.sweep()?;
+            if self.full {
+                self.start_accept()?;
+            }
         }
         // The last closes are in the queue.
         self.shared.ring.submit()
@@ -152,50 +201,46 @@ impl<S: Service> Server<S> {
         self.expired || (self.shared.stopping && self.listener.is_none() && self.links.is_empty())
     }
 
-    fn start_accept(&mut self) -> io::Result<()> {
-        if let Some(listener) = &self.listener
-            && self.accept.is_none()
-            && !self.backing_off
-            && !self.shared.stopping
+    /// Closes the connections that have been silent for too long, if it is time to look for them, and sets the timer for the next time.
+    fn sweep(&mut self) -> io::Result<()> {
+        let Some(sweep) = &mut self.sweep else { return Ok(()) };
+        if let Some(mut look) = sweep.begin(self.shared.now) {
+            let links = self.links.iter_mut();
+            let silent = links.filter_map(|(index, slot)| {
+                let waits = slot.link.waits_for_peer();
+                look.is_over(&mut slot.link.since, waits, slot.link.fd.as_fd()).then_some(index)
+            });
+            let silent: Vec<usize> = silent.collect();
+            sweep.end(&look);
+            for index in silent {
+                let link = &mut self.links[index].link;
+                link.fate.is(Why::Idle);
+                link.close(&mut self.shared)?;
+                self.close_if_over(index)?;
+            }
+        }
+        if let Some(next) = self.sweep.as_ref().and_then(Sweep::next)
+            && !self.sweeping
         {
-            let multi = self.shared.receive == Receive::Multi;
-            self.accept = Some(self.shared.ring.accept(listener.as_fd(), multi, LISTENER)?);
+            self.sweeping = true;
+            self.shared.ring.timeout(next.saturating_duration_since(Instant::now()), IDLE)?;
         }
         Ok(())
     }
 
-    fn on_accept(&mut self, done: Completion) -> io::Result<()> {
-        if !done.more {
-            self.accept = None;
-        }
-        match done.result {
-            Ok(_) => {
-                if let Load::Accepted(fd) = done.load {
-                    self.open(fd)?;
-                }
-            }
-            Err(sys::errno::ECANCELED) => {}
-            Err(error) => match socket::accept_error(io::Error::from_raw_os_error(error)) {
-                Accepted::Exhausted(_) if !self.shared.stopping => {
-                    // Started again at once it would end at once, and again and again.
-                    self.backing_off = true;
-                    self.shared.ring.timeout(BACK_OFF, BACK)?;
-                }
-                Accepted::Failed(error) => return Err(error),
-                _ => {}
-            },
-        }
-        if self.shared.stopping && self.accept.is_none() { self.end_listener() } else { self.start_accept() }
-    }
-
-    fn open(&mut self, fd: OwnedFd) -> io::Result<()> {
+    fn open(&mut self, fd: OwnedFd, ticket: Ticket) -> io::Result<()> {
         counters::accepted();
+        self.sweep.iter_mut().for_each(|sweep| sweep.opened(self.shared.now));
         // 30 bits: the two above them say which of a connection's operations a key is of, and 3 is none of them.
         self.generation = (self.generation + 1) & 0x3FFF_FFFF;
         let slot = self.links.vacant_entry();
         let index = slot.key();
         let keys = Keys((u64::from(self.generation) << 32) | index as u64);
-        slot.insert(Slot { link: Link::new(fd, self.service.open(), keys), generation: self.generation });
+        slot.insert(Slot {
+            link: Link::new(fd, self.service.open(), keys, self.shared.now),
+            generation: self.generation,
+            ticket,
+        });
         let link = &mut self.links[index].link;
         link.go_on(None, &mut self.shared)?;
         self.close_if_over(index)
@@ -208,7 +253,12 @@ impl<S: Service> Server<S> {
             _ => What::Timer,
         };
         let Some(index) = self.find(done.key) else { return Ok(()) };
-        self.links[index].link.on_completion(what, done, &mut self.shared)?;
+        let link = &mut self.links[index].link;
+        link.on_completion(what, done, &mut self.shared)?;
+        if self.sweep.is_some() {
+            // After it: the time that work took is not the peer's.
+            link.since = Instant::now();
+        }
         self.close_if_over(index)
     }
 
@@ -222,7 +272,13 @@ impl<S: Service> Server<S> {
         if self.links[index].link.is_over() {
             let mut slot = self.links.remove(index);
             slot.link.fate.while_stopping(self.shared.stopping);
-            self.shared.ring.close(slot.link.fd)?;
+            if self.limit.on() {
+                // At once: the ticket goes to another when this is over.
+                drop(slot.link.fd);
+                drop(slot.ticket);
+            } else {
+                self.shared.ring.close(slot.link.fd)?;
+            }
         }
         Ok(())
     }
@@ -263,20 +319,6 @@ impl<S: Service> Server<S> {
         match self.accept {
             Some(accept) => self.shared.ring.cancel(accept),
             None => self.end_listener(),
-        }
-    }
-
-    /// No accept is under way any more: takes what is still queued, and closes.
-    fn end_listener(&mut self) -> io::Result<()> {
-        let Some(listener) = self.listener.take() else { return Ok(()) };
-        socket::set_nonblocking(listener.as_fd())?;
-        loop {
-            match socket::accept(listener.as_fd(), false) {
-                Accepted::Connection(fd) => self.open(fd)?,
-                Accepted::Interrupted | Accepted::Aborted => {}
-                Accepted::Empty | Accepted::Exhausted(_) => return Ok(()),
-                Accepted::Failed(error) => return Err(error),
-            }
         }
     }
 }

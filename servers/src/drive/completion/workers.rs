@@ -2,6 +2,7 @@
 //! the loop.
 
 use super::{Receive, Server, Stop};
+use crate::drive::loops::room;
 use crate::endpoint::Endpoint;
 use service::Service;
 use std::io;
@@ -26,7 +27,7 @@ pub fn run_shared<S: Service>(service: S, endpoint: Endpoint, receive: Receive) 
     let worker = |number: usize, listener: OwnedFd, service: S, prepared: Sender<()>| {
         options.counters.enter(number);
         let _ended = RingWhenDone(&ended);
-        let mut server = Server::new(service, listener, options, receive)?;
+        let mut server = Server::new(service, listener, options, room(options.limit)?, receive)?;
         // Nobody listens any more only where another thread could not be made.
         let _ = prepared.send(());
         drop(prepared);

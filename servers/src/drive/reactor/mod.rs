@@ -8,6 +8,8 @@ mod tests;
 
 use super::gate::Gate;
 use super::helpers::Helpers;
+use super::idle::Idle;
+use super::limit::Limit;
 use super::seats::Seat;
 use crate::counters;
 use crate::endpoint::Endpoint;
@@ -15,6 +17,7 @@ use service::Service;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use sys::inbox::ARRIVAL;
 use sys::signal::{Received, Signals};
@@ -24,6 +27,7 @@ use table::Table;
 const LISTENER: u64 = u64::MAX;
 const STOP: u64 = u64::MAX - 1;
 const WORK_DONE: u64 = u64::MAX - 2;
+const ROOM: u64 = u64::MAX - 3;
 
 /// Connections accepted on one event before those that are open get their turn.
 pub(crate) const ACCEPT_BATCH: usize = 64;
@@ -73,6 +77,12 @@ pub struct Parts {
     pub helpers: Option<Helpers>,
     /// Where others see how many connections it has.
     pub seat: Option<Arc<Seat>>,
+    /// How many connections there may be, here and in the other loops.
+    pub limit: Limit,
+    /// Rings when there is room that others have made.
+    pub room: Option<Arc<Bell>>,
+    /// How long a connection may be silent.
+    pub idle: Idle,
 }
 
 /// Serves `endpoint` with one loop until SIGTERM or SIGINT, then drains.
@@ -103,6 +113,9 @@ pub fn run_with<S: Service, P: Poller>(
         grace: options.grace,
         helpers: helpers(options.workers)?,
         seat: None,
+        limit: options.limit,
+        room: None,
+        idle: options.idle,
     };
     let reactor = Reactor::new(service, poller, parts)?;
     options.counters.workers(1);
@@ -115,6 +128,8 @@ pub fn run_with<S: Service, P: Poller>(
 pub struct Reactor<S: Service, P> {
     table: Table<S, P>,
     gate: Option<Gate>,
+    limit: Limit,
+    room: Option<Arc<Bell>>,
     stop: Stop,
     grace: Duration,
     /// Draining: when to give up on what is left.
@@ -129,13 +144,30 @@ impl<S: Service, P: Poller> Reactor<S, P> {
     /// # Errors
     /// Those of the mechanism.
     pub fn new(service: S, mut poller: P, parts: Parts) -> io::Result<Self> {
-        let gate = parts.listener.map(|listener| Gate::open(listener, LISTENER, &mut poller)).transpose()?;
+        let (limit, room) = (parts.limit, parts.room);
+        let waker = room.clone().map(Waker::from);
+        let gate = parts
+            .listener
+            .map(|listener| Gate::open(listener, LISTENER, (limit, waker), &mut poller))
+            .transpose()?;
+        if let Some(room) = &room {
+            poller.add(room.as_fd(), ROOM, Interest::READ)?;
+        }
         poller.add(parts.stop.fd(), STOP, Interest::READ)?;
         if let Some(helpers) = &parts.helpers {
             poller.add(helpers.bell(), WORK_DONE, Interest::READ)?;
         }
-        let table = Table::new(service, poller, parts.helpers, parts.seat);
-        Ok(Self { table, gate, stop: parts.stop, grace: parts.grace, stop_at: None, vain: false })
+        let table = Table::new(service, poller, parts.helpers, parts.seat, parts.idle);
+        Ok(Self {
+            table,
+            gate,
+            limit,
+            room,
+            stop: parts.stop,
+            grace: parts.grace,
+            stop_at: None,
+            vain: false,
+        })
     }
 
     /// Serves until it is told to stop and has drained.
@@ -148,6 +180,7 @@ impl<S: Service, P: Poller> Reactor<S, P> {
         loop {
             let timeout = self.timeout();
             self.table.poller.wait(&mut events, timeout)?;
+            self.table.note_time();
             self.vain = false;
             for &event in &events {
                 self.on_event(event, &mut scratch)?;
@@ -156,6 +189,7 @@ impl<S: Service, P: Poller> Reactor<S, P> {
             self.table.go_on(&mut scratch);
             let now = Instant::now();
             self.table.on_time(now);
+            self.table.sweep();
             if let Some(gate) = &mut self.gate {
                 gate.resume(now, &mut self.table.poller)?;
             }
@@ -173,11 +207,16 @@ impl<S: Service, P: Poller> Reactor<S, P> {
                     return self.start_drain();
                 }
             }
+            ROOM => {
+                if let Some(room) = &self.room {
+                    room.hush()?;
+                }
+            }
             WORK_DONE => return self.table.on_work_done(),
             ARRIVAL => {
                 if let Some(fd) = self.table.poller.take_arrival() {
                     counters::accepted();
-                    self.table.open(fd, true);
+                    self.table.open(fd, self.limit.adopt(), true);
                 }
             }
             key => self.table.on_event(key, event, scratch),
@@ -187,19 +226,22 @@ impl<S: Service, P: Poller> Reactor<S, P> {
 
     fn timeout(&self) -> Option<Duration> {
         let resume = self.gate.as_ref().and_then(Gate::resume_at);
-        let first = [self.table.next_time(Instant::now), resume, self.stop_at].into_iter().flatten().min()?;
+        let first = [self.table.next_time(Instant::now), self.table.next_sweep(), resume, self.stop_at]
+            .into_iter()
+            .flatten()
+            .min()?;
         Some(first.saturating_duration_since(Instant::now()))
     }
 
     fn accept(&mut self) -> io::Result<()> {
         for accepted in 0..ACCEPT_BATCH {
             let Some(gate) = &mut self.gate else { return Ok(()) };
-            let Some(fd) = gate.next(&mut self.table.poller)? else {
-                self.vain = accepted == 0 && gate.resume_at().is_none();
+            let Some((fd, ticket)) = gate.next(&mut self.table.poller)? else {
+                self.vain = accepted == 0 && !gate.is_shut();
                 return Ok(());
             };
             counters::accepted();
-            self.table.open(fd, false);
+            self.table.open(fd, ticket, false);
         }
         Ok(())
     }
@@ -208,9 +250,9 @@ impl<S: Service, P: Poller> Reactor<S, P> {
     fn start_drain(&mut self) -> io::Result<()> {
         self.stop_at = Some(Instant::now() + self.grace);
         if let Some(mut gate) = self.gate.take() {
-            while let Some(fd) = gate.next(&mut self.table.poller)? {
+            while let Some((fd, ticket)) = gate.next(&mut self.table.poller)? {
                 counters::accepted();
-                self.table.open(fd, false);
+                self.table.open(fd, ticket, false);
             }
             gate.close(&mut self.table.poller)?;
         }

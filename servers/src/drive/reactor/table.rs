@@ -4,6 +4,8 @@ use super::socket::{EdgeSocket, Ready, Socket};
 use crate::counters::{self, Why};
 use crate::drive::conn::{Conn, Next};
 use crate::drive::helpers::Helpers;
+use crate::drive::idle::{Idle, Sweep};
+use crate::drive::limit::Ticket;
 use crate::drive::seats::Seat;
 use service::Service;
 use slab::Slab;
@@ -28,11 +30,15 @@ struct Slot<P> {
     generation: u32,
     interest: Interest,
     wake_at: Option<Instant>,
+    /// When something was ready last. Kept only where connections may not be silent for ever.
+    since: Instant,
     /// Shut for reading, to be ended as soon as what was asked is answered.
     shut: bool,
     ready: Ready,
     /// In the list of those that go on.
     queued: bool,
+    /// Last: given back when the descriptor is closed.
+    _ticket: Ticket,
 }
 
 pub(super) struct Table<S: Service, P> {
@@ -48,10 +54,19 @@ pub(super) struct Table<S: Service, P> {
     draining: bool,
     helpers: Option<Helpers>,
     seat: Option<Arc<Seat>>,
+    sweep: Option<Sweep>,
+    /// When this turn began, where connections may not be silent for ever.
+    now: Instant,
 }
 
 impl<S: Service, P: Poller> Table<S, P> {
-    pub(super) fn new(service: S, poller: P, helpers: Option<Helpers>, seat: Option<Arc<Seat>>) -> Self {
+    pub(super) fn new(
+        service: S,
+        poller: P,
+        helpers: Option<Helpers>,
+        seat: Option<Arc<Seat>>,
+        idle: Idle,
+    ) -> Self {
         Self {
             service,
             poller,
@@ -63,6 +78,8 @@ impl<S: Service, P: Poller> Table<S, P> {
             draining: false,
             helpers,
             seat,
+            sweep: Sweep::new(idle),
+            now: Instant::now(),
         }
     }
 
@@ -80,13 +97,13 @@ impl<S: Service, P: Poller> Table<S, P> {
     }
 
     /// Takes a connection in; `watched`: it came from another thread, through the poller.
-    pub(super) fn open(&mut self, fd: OwnedFd, watched: bool) {
-        if !self.try_open(fd, watched) {
+    pub(super) fn open(&mut self, fd: OwnedFd, ticket: Ticket, watched: bool) {
+        if !self.try_open(fd, ticket, watched) {
             self.leave();
         }
     }
 
-    fn try_open(&mut self, fd: OwnedFd, watched: bool) -> bool {
+    fn try_open(&mut self, fd: OwnedFd, ticket: Ticket, watched: bool) -> bool {
         if self.poller.limit().is_some_and(|limit| fd.as_raw_fd() >= limit) {
             // The mechanism cannot hold it: the client sees a close, the others see nothing.
             counters::ended(Why::Refused);
@@ -103,9 +120,11 @@ impl<S: Service, P: Poller> Table<S, P> {
             generation: self.generation,
             interest,
             wake_at: None,
+            since: self.now,
             shut: false,
             ready: Ready::default(),
             queued: false,
+            _ticket: ticket,
         };
         let index = self.slots.insert(slot);
         let (key, fd) = (key(index, self.generation), self.slots[index].fd.as_fd());
@@ -115,6 +134,7 @@ impl<S: Service, P: Poller> Table<S, P> {
             self.slots.remove(index).conn.fate.is(Why::Refused);
             return false;
         }
+        self.sweep.iter_mut().for_each(|sweep| sweep.opened(self.now));
         self.apply(index, next);
         true
     }
@@ -192,6 +212,35 @@ impl<S: Service, P: Poller> Table<S, P> {
         }
     }
 
+    /// The time of what happens in this turn. Without a limit on silence nobody asks for it.
+    pub(super) fn note_time(&mut self) {
+        if self.sweep.is_some() {
+            self.now = Instant::now();
+        }
+    }
+
+    /// When silent connections are looked for.
+    pub(super) fn next_sweep(&self) -> Option<Instant> {
+        self.sweep.as_ref().and_then(Sweep::next)
+    }
+
+    /// Closes the connections that have been silent for too long, if it is time to look for them.
+    pub(super) fn sweep(&mut self) {
+        let Some(sweep) = &mut self.sweep else { return };
+        let Some(mut look) = sweep.begin(self.now) else { return };
+        let slots = self.slots.iter_mut();
+        let silent = slots.filter_map(|(index, slot)| {
+            let waits = slot.conn.waits_for_peer().then_some(slot.interest);
+            look.is_over(&mut slot.since, waits, slot.fd.as_fd()).then_some(index)
+        });
+        let silent: Vec<usize> = silent.collect();
+        sweep.end(&look);
+        for index in silent {
+            self.slots[index].conn.fate.is(Why::Idle);
+            self.close(index);
+        }
+    }
+
     /// Helpers have done work: those who asked for it go on.
     pub(super) fn on_work_done(&mut self) -> io::Result<()> {
         let Some(done) = self.helpers.as_mut().map(Helpers::take_done).transpose()? else { return Ok(()) };
@@ -216,6 +265,10 @@ impl<S: Service, P: Poller> Table<S, P> {
 
     fn apply(&mut self, index: usize, next: Next) {
         let slot = &mut self.slots[index];
+        if self.sweep.is_some() {
+            // After the step: the time that work took is not the peer's.
+            slot.since = Instant::now();
+        }
         let key = key(index, slot.generation);
         let interest = match next {
             Next::Wait(interest) => interest,

@@ -3,6 +3,8 @@
 use super::socket::Socket;
 use super::table::Table;
 use crate::drive::conn::Io as _;
+use crate::drive::idle::Idle;
+use crate::drive::limit::Limit;
 use service::echo::Echo;
 use service::sized::SizedService;
 use std::io::{self, Read as _, Write as _};
@@ -56,17 +58,17 @@ fn readable(key: u64) -> Event {
 
 #[test]
 fn an_event_of_a_closed_connection_does_not_reach_the_next_one_in_its_slot() {
-    let mut table = Table::new(Echo::default(), Script::<false>::default(), None, None);
+    let mut table = Table::new(Echo::default(), Script::<false>::default(), None, None, Idle::NEVER);
     let mut scratch = [0; 1024];
     let (near, first) = pair();
-    table.open(near, false);
+    table.open(near, Limit::NONE.adopt(), false);
     let stale = table.poller.keys[0];
     drop(first);
     // One batch: the end of the first, a new connection in its slot and with its descriptor, another event of the first.
     table.on_event(stale, readable(stale), &mut scratch);
     assert!(table.is_empty());
     let (near, mut second) = pair();
-    table.open(near, false);
+    table.open(near, Limit::NONE.adopt(), false);
     let fresh = table.poller.keys[1];
     assert!(stale != fresh && stale as u32 == fresh as u32, "the slot is used again, under another key");
     table.on_event(stale, Event { key: stale, read: true, write: true, hang_up: true }, &mut scratch);
@@ -81,13 +83,14 @@ fn an_event_of_a_closed_connection_does_not_reach_the_next_one_in_its_slot() {
 
 #[test]
 fn under_edge_triggering_a_greedy_client_leaves_the_others_their_turn_and_loses_nothing() {
-    let mut table = Table::new(SizedService { work: None }, Script::<true>::default(), None, None);
+    let mut table =
+        Table::new(SizedService { work: None }, Script::<true>::default(), None, None, Idle::NEVER);
     let mut scratch = [0; 1024];
     let (near, mut greedy) = pair();
     let behind = near.try_clone().unwrap();
-    table.open(near, false);
+    table.open(near, Limit::NONE.adopt(), false);
     let (near, mut modest) = pair();
-    table.open(near, false);
+    table.open(near, Limit::NONE.adopt(), false);
     let [greedy_key, modest_key] = table.poller.keys[..] else { panic!("two connections") };
     greedy.write_all(&b"0\n".repeat(40 * 1024)).unwrap();
     greedy.write_all(b"3\n").unwrap();
@@ -119,10 +122,11 @@ fn under_edge_triggering_a_greedy_client_leaves_the_others_their_turn_and_loses_
 
 #[test]
 fn an_end_that_came_while_the_handler_slept_is_not_forgotten_under_edge_triggering() {
-    let mut table = Table::new(SizedService { work: None }, Script::<true>::default(), None, None);
+    let mut table =
+        Table::new(SizedService { work: None }, Script::<true>::default(), None, None, Idle::NEVER);
     let mut scratch = [0; 1024];
     let (near, mut client) = pair();
-    table.open(near, false);
+    table.open(near, Limit::NONE.adopt(), false);
     let key = table.poller.keys[0];
     client.write_all(b"1 sleep=1ms\n").unwrap();
     table.on_event(key, readable(key), &mut scratch);
