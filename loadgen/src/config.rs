@@ -1,6 +1,7 @@
 //! What a run does, parsed and complete: who says what, when, and until when. Not here: the command line, the doing.
 
 use crate::abort::{self, Phase, Plan, Rule};
+use crate::misfit::{self, Misfit};
 use crate::schedule::Arrivals;
 use crate::{Error, limits};
 use record::load::LoadConfig;
@@ -45,6 +46,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Connections to close abruptly.
     pub aborts: Plan,
+    /// Connections that are slow or mute instead of carrying the load.
+    pub misfits: Vec<Misfit>,
 }
 
 /// When the window ends.
@@ -99,6 +102,7 @@ impl Config {
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
+            misfits: Vec::new(),
         }
     }
 
@@ -124,7 +128,7 @@ impl Config {
                 self.threads, self.connections
             ))
         } else {
-            self.check_times().or_else(|| self.check_service())
+            self.check_times().or_else(|| self.check_service()).or_else(|| self.check_misfits())
         };
         match problem {
             Some(problem) => Err(Error::Usage(problem)),
@@ -175,6 +179,31 @@ impl Config {
             }
             _ => None,
         }
+    }
+
+    fn check_misfits(&self) -> Option<String> {
+        if self.misfits.is_empty() {
+            return None;
+        }
+        if !matches!(self.url.family, Family::Tcp | Family::Unix) {
+            return Some(
+                "slow and mute clients need a stream: a datagram comes whole or not at all".to_owned(),
+            );
+        }
+        let (taken, all) =
+            (misfit::counts(&self.misfits, self.connections).iter().sum::<u32>(), self.connections);
+        (self.healthy() < self.threads).then(|| {
+            format!(
+                "{taken} of {all} connections would be slow or mute: leave at least one that is not for each thread"
+            )
+        })
+    }
+
+    /// Connections that carry the load.
+    #[must_use]
+    pub(crate) fn healthy(&self) -> u32 {
+        let taken: u32 = misfit::counts(&self.misfits, self.connections).iter().sum();
+        self.connections.saturating_sub(taken)
     }
 
     fn check_pipeline(&self) -> Option<String> {
@@ -263,6 +292,7 @@ impl Config {
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),
             aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),
+            misfits: self.misfits.iter().map(ToString::to_string).collect(),
             timeout_ns: nanoseconds(self.timeout),
             seed: self.ask.seed,
         }

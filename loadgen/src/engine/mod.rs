@@ -12,6 +12,8 @@
 //!   its true latency, and a connection that stays silent stays occupied, as it would for a client that waits. What is still
 //!   out when the end has waited for `timeout` is counted as unanswered, with its age.
 
+mod after;
+mod crowd;
 mod dial;
 mod events;
 mod leave;
@@ -21,6 +23,8 @@ mod slot;
 mod source;
 mod stages;
 
+pub(crate) use after::look as look_after;
+pub(crate) use crowd::Crowd;
 pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
@@ -30,7 +34,6 @@ use crate::tally::Tally;
 use crate::tap::Tap;
 use crate::{Error, limits};
 use meter::Meter;
-use service::Kind;
 use service::client::Client as _;
 use slot::{Slot, State};
 use source::{Arrival, Source};
@@ -138,12 +141,7 @@ impl<'a> Engine<'a> {
         let client = config.clients(ask);
         let client = |i: u32| client(u64::from(index) + u64::from(i) * u64::from(threads));
         let line = Timeline::new(config, 0);
-        let large = match config.kind() {
-            _ if config.aborts.is_empty() => 0,
-            // More than a server reads at once, less than fills the buffers of both sides before the FIN is through.
-            Some(Kind::Echo) => 256 * 1024,
-            _ => limits::large_reply(),
-        };
+        let large = if config.aborts.is_empty() { 0 } else { limits::large_request(config) };
         Ok(Self {
             config,
             index,

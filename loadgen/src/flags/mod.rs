@@ -2,8 +2,10 @@
 
 mod connections;
 mod http;
+mod misfits;
 mod raw;
 
 pub(crate) use connections::ConnectionFlags;
 pub(crate) use http::HttpFlags;
+pub(crate) use misfits::MisfitFlags;
 pub(crate) use raw::{RawFlags, Spoken};

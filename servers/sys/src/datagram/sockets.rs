@@ -55,11 +55,7 @@ pub fn bind(url: &Url, stack: Stack) -> io::Result<Bound> {
 ///
 /// # Errors
 /// As [`bind`].
-pub fn bind_group(
-    address: SocketAddr,
-    count: usize,
-    stack: Stack,
-) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
+pub fn bind_group(address: SocketAddr, count: usize, stack: Stack) -> io::Result<(Vec<OwnedFd>, SocketAddr)> {
     // SO_REUSEPORT would also let us join a stranger's group on a port that was named: a bind without it finds that out.
     if address.port() != 0 {
         bind_udp(address, stack, false)?;

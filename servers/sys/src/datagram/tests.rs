@@ -135,7 +135,9 @@ fn a_client_that_does_not_read_is_waited_for_no_longer_than_said() {
 
 #[test]
 fn a_wildcard_socket_answers_from_the_address_that_was_asked() {
-    for (any, asked) in [("udp://0.0.0.0:0", "127.0.0.2"), ("udp://[::]:0", "::1"), ("udp://[::]:0", "127.0.0.2")] {
+    for (any, asked) in
+        [("udp://0.0.0.0:0", "127.0.0.2"), ("udp://[::]:0", "::1"), ("udp://[::]:0", "127.0.0.2")]
+    {
         let Ok(server) = bind(&any.parse().unwrap(), Stack::Dual) else {
             eprintln!("SKIPPED: {any}: this machine has no such address");
             continue;
