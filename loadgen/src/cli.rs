@@ -6,7 +6,7 @@ mod results;
 
 use crate::abort::{self, Plan, Rule};
 use crate::config::{Config, Stop};
-use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, RawFlags, Spoken};
+use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, MisfitFlags, RawFlags, Spoken};
 use crate::search::Search;
 use crate::{Error, run, units};
 use clap::Parser;
@@ -85,6 +85,8 @@ struct Cli {
     /// Ends by plan, PHASE:SHARE[:KIND]; repeatable
     #[arg(long, value_name = "PLAN", help_heading = "Requests")]
     abort: Vec<Rule>,
+    #[command(flatten)]
+    misfits: MisfitFlags,
     /// Decides payloads, arrivals and aborts
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     seed: u64,
@@ -154,6 +156,7 @@ fn configure(args: &Cli) -> Result<Config, Error> {
     config.timeout = args.timeout;
     config.requests_per_connection = args.requests_per_connection.or(args.habits.per_connection());
     config.aborts = Plan::new([args.abort.clone(), args.habits.aborts()?].concat()).map_err(Error::Usage)?;
+    args.misfits.apply(&mut config);
     config.ask.seed = args.seed;
     args.connection.apply(&mut config)?;
     configure_requests(args, &mut config)?;

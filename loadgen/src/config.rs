@@ -2,6 +2,7 @@
 
 use crate::abort::{self, Phase, Plan, Rule};
 use crate::draw::Draw;
+use crate::misfit::{self, Misfit};
 use crate::schedule::{Arrivals, Profile};
 use crate::{Error, limits};
 use record::load::LoadConfig;
@@ -54,6 +55,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Connections to close abruptly.
     pub aborts: Plan,
+    /// Connections that are slow or mute instead of carrying the load.
+    pub misfits: Vec<Misfit>,
     /// How bytes come and go.
     pub engine: Mechanism,
 }
@@ -170,6 +173,7 @@ impl Config {
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
             engine: Mechanism::default(),
+            misfits: Vec::new(),
         }
     }
 
@@ -195,7 +199,7 @@ impl Config {
                 self.threads, self.connections
             ))
         } else {
-            self.check_times().or_else(|| self.check_service())
+            self.check_times().or_else(|| self.check_service()).or_else(|| self.check_misfits())
         };
         if let Some(problem) = problem {
             return Err(Error::Usage(problem));
@@ -276,6 +280,31 @@ impl Config {
             }
             _ => None,
         }
+    }
+
+    fn check_misfits(&self) -> Option<String> {
+        if self.misfits.is_empty() {
+            return None;
+        }
+        if !matches!(self.url.family, Family::Tcp | Family::Unix) {
+            return Some(
+                "slow and mute clients need a stream: a datagram comes whole or not at all".to_owned(),
+            );
+        }
+        let (taken, all) =
+            (misfit::counts(&self.misfits, self.connections).iter().sum::<u32>(), self.connections);
+        (self.healthy() < self.threads).then(|| {
+            format!(
+                "{taken} of {all} connections would be slow or mute: leave at least one that is not for each thread"
+            )
+        })
+    }
+
+    /// Connections that carry the load.
+    #[must_use]
+    pub(crate) fn healthy(&self) -> u32 {
+        let taken: u32 = misfit::counts(&self.misfits, self.connections).iter().sum();
+        self.connections.saturating_sub(taken)
     }
 
     fn check_pipeline(&self) -> Option<String> {
@@ -384,6 +413,7 @@ impl Config {
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),
             aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),
+            misfits: self.misfits.iter().map(ToString::to_string).collect(),
             timeout_ns: nanoseconds(self.timeout),
             seed: self.ask.seed,
         }

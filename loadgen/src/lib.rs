@@ -23,6 +23,7 @@ mod intervals;
 mod limits;
 mod live;
 mod merge;
+pub mod misfit;
 pub mod procs;
 mod recorder;
 mod run;

@@ -59,11 +59,21 @@ fn source_ports() -> Option<u64> {
     Some((high + 1).saturating_sub(low))
 }
 
+/// What is asked for where a reply must be more than buffers can hold.
+pub(crate) fn large_request(config: &Config) -> u64 {
+    match config.kind() {
+        // It sends as much as it gets: more than a server reads at once, less than fills the buffers of both sides before the FIN of
+        // an abort is through.
+        Some(service::Kind::Echo) => 256 * 1024,
+        _ => large_reply(),
+    }
+}
+
 /// A reply of this many bytes cannot be taken whole by a server's send buffer and a client's receive buffer that nobody reads.
 ///
 /// Twice the largest send buffer (tcp(7), tcp_wmem), at least 8 MiB, at most what the services can be asked for.
 #[must_use]
-pub(crate) fn large_reply() -> u64 {
+fn large_reply() -> u64 {
     let largest = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_wmem")
         .ok()
         .and_then(|text| text.split_whitespace().nth(2)?.parse::<u64>().ok())

@@ -53,6 +53,7 @@ pub(crate) fn merge(results: &[Stored], align: Align) -> Result<Finished, Error>
     load.parts =
         results.iter().zip(&offsets).flat_map(|(result, offset)| parts::of(result, *offset)).collect();
     settle(&mut load, results, align);
+    add_misfits(&mut load, others)?;
     let whole = add_distributions(&mut load, others)?;
     let latencies = lay_intervals(&mut load, results, &offsets)?;
     statistics::attach(&mut load, &whole, &latencies);
@@ -74,19 +75,48 @@ fn add_counters(sum: &mut Load, other: &Load) {
         *mine.by_kind.entry(kind.clone()).or_default() += count;
     }
     sum.collateral_errors += other.collateral_errors;
-    let mut errors: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for error in sum.errors.iter().chain(&other.errors) {
-        *errors.entry((error.phase.clone(), error.cause.clone())).or_default() += error.count;
-    }
-    sum.errors =
-        errors.into_iter().map(|((phase, cause), count)| ErrorCount { phase, cause, count }).collect();
-    sum.errors.sort_by_key(|e| std::cmp::Reverse(e.count));
+    add_errors(&mut sum.errors, &other.errors);
     let (mine, theirs) = (&mut sum.generator, &other.generator);
     mine.cpu_ns += theirs.cpu_ns;
     mine.busy_share = mine.busy_share.max(theirs.busy_share);
     mine.run_queue_wait_ns = mine.run_queue_wait_ns.zip(theirs.run_queue_wait_ns).map(|(a, b)| a + b);
     mine.peak_rss_bytes += theirs.peak_rss_bytes;
     mine.threads.extend(theirs.threads.iter().cloned());
+}
+
+fn add_errors(sum: &mut Vec<ErrorCount>, other: &[ErrorCount]) {
+    let mut errors: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for error in sum.iter().chain(other) {
+        *errors.entry((error.phase.clone(), error.cause.clone())).or_default() += error.count;
+    }
+    *sum = errors.into_iter().map(|((phase, cause), count)| ErrorCount { phase, cause, count }).collect();
+    sum.sort_by_key(|e| std::cmp::Reverse(e.count));
+}
+
+/// Adds what the slow and mute clients did, family by family.
+fn add_misfits(load: &mut Load, others: &[Stored]) -> Result<(), Error> {
+    for other in others {
+        for theirs in &other.load().misfits {
+            let Some(mine) = load.misfits.iter_mut().find(|mine| mine.family == theirs.family) else {
+                load.misfits.push(theirs.clone());
+                continue;
+            };
+            mine.planned += theirs.planned;
+            mine.done += theirs.done;
+            mine.not_reached += theirs.not_reached;
+            mine.connections += theirs.connections;
+            mine.exchanges += theirs.exchanges;
+            mine.ended_by_server += theirs.ended_by_server;
+            add_errors(&mut mine.errors, &theirs.errors);
+            let mut both = decode(&mine.latency)?;
+            both.add(decode(&theirs.latency)?).map_err(|error| other.refuse(error.to_string()))?;
+            let mut exact = exact(&mine.latency_ns);
+            exact.merge(&self::exact(&theirs.latency_ns));
+            mine.latency_ns = histogram::summary(&both, Some(exact));
+            mine.latency = encode(&both)?;
+        }
+    }
+    Ok(())
 }
 
 /// What is no sum: rates over the merged window, what was asked for, the verdict.
@@ -116,6 +146,9 @@ fn settle(load: &mut Load, results: &[Stored], align: Align) {
             load.verdict.object(result.load().verdict.state, format!("{}: {reason}", result.path.display()));
         }
     }
+    // The worst of what came after: one of them may have met a server that was gone.
+    let looks = all().filter_map(|l| l.after.as_ref());
+    load.after = looks.min_by_key(|after| (after.answers, after.accepts)).cloned();
     // The host's counters, and those of a server that two parts both looked at, would count twice.
     load.host = None;
     let mut servers = all().filter_map(|l| l.server.as_ref());
@@ -149,6 +182,11 @@ fn add_distributions(load: &mut Load, others: &[Stored]) -> Result<Histogram<u64
     add(&mut h.service, &mut load.service_ns, |l| (&l.histograms.service, &l.service_ns))?;
     add(&mut h.lag, &mut load.lag_ns, |l| (&l.histograms.lag, &l.lag_ns))?;
     add(&mut h.connect, &mut load.connect_ns, |l| (&l.histograms.connect, &l.connect_ns))?;
+    add(&mut h.first_byte, &mut load.first_byte_ns, |l| (&l.histograms.first_byte, &l.first_byte_ns))?;
+    add(&mut h.late, &mut load.late_ns, |l| (&l.histograms.late, &l.late_ns))?;
+    add(&mut h.unanswered_age, &mut load.unanswered_age_ns, |l| {
+        (&l.histograms.unanswered_age, &l.unanswered_age_ns)
+    })?;
     add(&mut h.latency, &mut load.latency_ns, |l| (&l.histograms.latency, &l.latency_ns))
 }
 

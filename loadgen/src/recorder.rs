@@ -48,6 +48,17 @@ impl Track {
     }
 }
 
+/// How long a request took, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Times {
+    /// From the intended start to the end of the reply.
+    pub(crate) latency_ns: u64,
+    /// From the actual one, where the two can differ.
+    pub(crate) service_ns: Option<u64>,
+    /// From the actual one to the reply's first byte.
+    pub(crate) first_byte_ns: u64,
+}
+
 /// What one thread counted in the window.
 #[derive(Clone, Debug)]
 pub(crate) struct Recorder {
@@ -57,6 +68,11 @@ pub(crate) struct Recorder {
     pub(crate) service: Track,
     pub(crate) lag: Track,
     pub(crate) connect: Track,
+    pub(crate) first_byte: Track,
+    /// Of the replies after the time-out, which are in `latency` too.
+    pub(crate) late: Track,
+    /// Of the requests without a reply at the end, which are in `latency` too.
+    pub(crate) unanswered_age: Track,
     pub(crate) intervals: Intervals,
     pub(crate) errors: Tally,
     /// Errors on connections that were not to be aborted.
@@ -78,6 +94,9 @@ impl Recorder {
             service: Track::new()?,
             lag: Track::new()?,
             connect: Track::new()?,
+            first_byte: Track::new()?,
+            late: Track::new()?,
+            unanswered_age: Track::new()?,
             intervals: Intervals::new(stop)?,
             errors: Tally::new(),
             innocent_errors: 0,
@@ -90,14 +109,19 @@ impl Recorder {
         })
     }
 
-    /// A correct reply came: `latency_ns` from the intended start, `service_ns` from the actual one where they can differ.
-    pub(crate) fn completed(&mut self, now: u64, latency_ns: u64, service_ns: Option<u64>, timeout_ns: u64) {
+    /// A correct reply came.
+    pub(crate) fn completed(&mut self, now: u64, times: Times, timeout_ns: u64) {
+        let Times { latency_ns, service_ns, first_byte_ns } = times;
         self.requests.completed += 1;
-        self.requests.late += u64::from(latency_ns > timeout_ns);
         self.latency.add(latency_ns);
+        if latency_ns > timeout_ns {
+            self.requests.late += 1;
+            self.late.add(latency_ns);
+        }
         if let Some(service_ns) = service_ns {
             self.service.add(service_ns);
         }
+        self.first_byte.add(first_byte_ns);
         self.intervals.completed(now, latency_ns);
         self.tap.completed(latency_ns);
     }
@@ -126,6 +150,7 @@ impl Recorder {
     pub(crate) fn unanswered(&mut self, age_ns: u64, timeout_ns: u64, connecting: bool) {
         self.requests.unanswered += 1;
         self.latency.add(age_ns);
+        self.unanswered_age.add(age_ns);
         if age_ns < timeout_ns {
             // The run ended early; nobody can say that it would not have been answered in time.
             return;
@@ -150,6 +175,9 @@ impl Recorder {
         self.service.merge(&other.service)?;
         self.lag.merge(&other.lag)?;
         self.connect.merge(&other.connect)?;
+        self.first_byte.merge(&other.first_byte)?;
+        self.late.merge(&other.late)?;
+        self.unanswered_age.merge(&other.unanswered_age)?;
         self.intervals.merge(other.intervals)?;
         self.errors.merge(&other.errors);
         self.innocent_errors += other.innocent_errors;

@@ -1,7 +1,7 @@
 //! One run: threads, a common start, and what they counted made into a result. Not here: what a thread does, files, words.
 
 use crate::config::{Config, nanoseconds};
-use crate::engine::{Engine, Harvest, Timeline};
+use crate::engine::{Crowd, Engine, Harvest, Timeline, look_after};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
@@ -55,7 +55,11 @@ pub fn run_until(config: &Config, stop: &AtomicBool) -> Result<Load, Error> {
 /// Makes a run and looks at it with `watch`.
 pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<Finished, Error> {
     config.check()?;
-    let (harvests, seen) = run_threads(config, stop, watch)?;
+    // Those who misbehave are taken out of the population, and go beside it.
+    let healthy = Config { connections: config.healthy(), misfits: Vec::new(), ..config.clone() };
+    let crowd = Crowd::start(config)?;
+    let (harvests, seen) = run_threads(&healthy, stop, watch)?;
+    let misfits = crowd.map_or(Ok(Vec::new()), Crowd::end)?;
     let total = Total::of(harvests)?;
     if !total.ever_connected {
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
@@ -64,7 +68,15 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
             cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
         });
     }
-    total.finish(config, seen)
+    let after = total.calls_for_a_look(config).then(|| look_after(&healthy));
+    let mut finished = total.finish(&healthy, seen)?;
+    let load = &mut finished.load;
+    load.config = config.describe();
+    if config.aborts.is_empty() && config.misfits.is_empty() {
+        load.collateral_errors = 0;
+    }
+    (load.misfits, load.after) = (misfits, after);
+    Ok(finished)
 }
 
 /// Runs the engines to their ends, one a thread: each makes its connections, and all start together.
@@ -231,6 +243,14 @@ impl Total {
         Ok(total)
     }
 
+    /// True where the server may have come to harm: somebody misbehaved by plan, or something failed.
+    fn calls_for_a_look(&self, config: &Config) -> bool {
+        let (requests, errors) = (&self.recorder.requests, &self.recorder.errors);
+        let planned = !config.aborts.is_empty() || !config.misfits.is_empty();
+        !self.cut_short
+            && (planned || requests.failed + requests.unanswered > 0 || errors.most_frequent().is_some())
+    }
+
     /// Length of the window in nanoseconds.
     pub(crate) fn elapsed_ns(&self) -> u64 {
         self.close_ns.saturating_sub(self.open_ns).max(1)
@@ -259,13 +279,18 @@ impl Total {
             service_ns: recorder.service.summary(),
             lag_ns: recorder.lag.summary(),
             connect_ns: recorder.connect.summary(),
+            first_byte_ns: recorder.first_byte.summary(),
+            late_ns: recorder.late.summary(),
+            unanswered_age_ns: recorder.unanswered_age.summary(),
             connections: Connections {
                 wanted: u64::from(config.connections),
                 made: recorder.connections_made,
                 peak: self.peak,
             },
             aborts: recorder.aborts(),
-            collateral_errors: if config.aborts.is_empty() { 0 } else { recorder.innocent_errors },
+            collateral_errors: recorder.innocent_errors,
+            misfits: Vec::new(),
+            after: None,
             errors: recorder.errors.rows(),
             generator: Generator {
                 cpu_ns_per_request: (requests.sent > 0).then(|| self.cpu_ns as f64 / requests.sent as f64),
@@ -281,6 +306,9 @@ impl Total {
                 service: encode(&recorder.service.histogram)?,
                 lag: encode(&recorder.lag.histogram)?,
                 connect: encode(&recorder.connect.histogram)?,
+                first_byte: encode(&recorder.first_byte.histogram)?,
+                late: encode(&recorder.late.histogram)?,
+                unanswered_age: encode(&recorder.unanswered_age.histogram)?,
                 intervals: latencies.iter().map(encode).collect::<Result<_, _>>()?,
             },
             statistics: None,

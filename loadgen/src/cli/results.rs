@@ -103,7 +103,7 @@ pub(crate) struct Results {
     /// The server's process: its CPU, memory, switches in the result
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), help_heading = "Results")]
     pid: Option<i32>,
-    /// Exit 1 on errors, late, unanswered, collateral, suspect (,-joined)
+    /// Exit 1 on errors, late, unanswered, collateral, recovery, suspect
     #[arg(
         long,
         value_name = "WHAT",
@@ -129,8 +129,10 @@ enum FailOn {
     Late,
     /// A request without a reply at the end.
     Unanswered,
-    /// An error on a connection that was not to be aborted.
+    /// An error on a connection that was to behave.
     Collateral,
+    /// A server that took no connection after the run, or answered none.
+    Recovery,
     /// A verdict that is not `valid`.
     Suspect,
     /// A verdict of `invalid`, which is exit 3 in any case; accepted so that it can be said.
@@ -220,6 +222,7 @@ fn judge(fail_on: &[FailOn], load: &Load) -> Exit {
         FailOn::Late => load.requests.late > 0,
         FailOn::Unanswered => load.requests.unanswered > 0,
         FailOn::Collateral => load.collateral_errors > 0,
+        FailOn::Recovery => load.after.as_ref().is_some_and(|after| !after.answers),
         FailOn::Suspect => load.verdict.state != VerdictState::Valid,
         FailOn::Invalid => false,
     };

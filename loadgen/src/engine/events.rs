@@ -4,6 +4,7 @@ use super::Engine;
 use super::slot::{Read, Request, State};
 use super::stages::Stage;
 use crate::abort;
+use crate::recorder::Times;
 use crate::tally::{Failure, Phase};
 use crate::tap::{Entry, Outcome};
 use service::client::{Client as _, Mismatch};
@@ -178,9 +179,12 @@ impl Engine<'_> {
         let Some(request) = slot.next_reply() else { return };
         let spent = slot.limit.is_some_and(|limit| slot.replies >= limit);
         if request.arrival.counted {
-            let latency_ns = now.saturating_sub(request.arrival.due_ns);
-            let service_ns = self.source.is_open().then(|| now.saturating_sub(request.begun_ns));
-            self.recorder.completed(now, latency_ns, service_ns, self.timeout_ns);
+            let times = Times {
+                latency_ns: now.saturating_sub(request.arrival.due_ns),
+                service_ns: self.source.is_open().then(|| now.saturating_sub(request.begun_ns)),
+                first_byte_ns: request.first_or(now).saturating_sub(request.begun_ns),
+            };
+            self.recorder.completed(now, times, self.timeout_ns);
             self.log(i, request, Outcome::Completed, now);
             self.resolved(now);
             self.waiting_since_ns = now;
@@ -241,8 +245,7 @@ impl Engine<'_> {
     pub(super) fn log(&mut self, i: usize, request: Request, outcome: Outcome, now: u64) {
         let slot = &self.slots[i];
         let Request { arrival, begun_ns, first_ns, .. } = request;
-        // A pipelined reply that came in one read with the one before it.
-        let first_ns = if first_ns == 0 && outcome == Outcome::Completed { now } else { first_ns };
+        let first_ns = if outcome == Outcome::Completed { request.first_or(now) } else { first_ns };
         self.recorder.tap.ended(Entry {
             k: arrival.k,
             due_ns: arrival.due_ns,

@@ -10,6 +10,7 @@ use super::slot::State;
 use crate::abort::{Kind, Phase};
 use crate::tally::{self, Failure};
 use crate::tap::Outcome;
+use std::os::fd::AsFd as _;
 use sys::clock::monotonic_ns as clock;
 use sys::{Interest, Poller as _, socket, vanish};
 
@@ -82,11 +83,11 @@ impl Engine<'_> {
         let watched = slot.watched;
         if let Some(fd) = slot.fd.take() {
             if watched {
-                let _ = self.epoll.remove(std::os::fd::AsFd::as_fd(&fd));
+                let _ = self.epoll.remove(fd.as_fd());
             }
             if !self.config.is_unix() {
                 // Without memory for the filter it acknowledges what comes until its buffer is full.
-                let _ = vanish::deafen(std::os::fd::AsFd::as_fd(&fd));
+                let _ = vanish::deafen(fd.as_fd());
             }
             self.live -= 1;
             self.vanished.push(fd);

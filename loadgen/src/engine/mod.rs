@@ -12,6 +12,8 @@
 //!   its true latency, and a connection that stays silent stays occupied, as it would for a client that waits. What is still
 //!   out when the end has waited for `timeout` is counted as unanswered, with its age.
 
+mod after;
+mod crowd;
 mod dial;
 mod events;
 mod leave;
@@ -23,6 +25,8 @@ mod source;
 mod stages;
 mod uring;
 
+pub(crate) use after::look as look_after;
+pub(crate) use crowd::Crowd;
 pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
@@ -34,7 +38,6 @@ use crate::tap::Tap;
 use crate::{Error, limits};
 use lines::Lines;
 use meter::Meter;
-use service::Kind;
 use service::client::Client as _;
 use slot::{Slot, State};
 use source::{Arrival, Source};
@@ -149,12 +152,7 @@ impl<'a> Engine<'a> {
         let client = config.clients(ask);
         let client = |i: u32| client(connection_number(config, index, i));
         let line = Timeline::new(config, 0);
-        let large = match config.kind() {
-            _ if config.aborts.is_empty() => 0,
-            // More than a server reads at once, less than fills the buffers of both sides before the FIN is through.
-            Some(Kind::Echo) => 256 * 1024,
-            _ => limits::large_reply(),
-        };
+        let large = if config.aborts.is_empty() { 0 } else { limits::large_request(config) };
         Ok(Self {
             config,
             index,

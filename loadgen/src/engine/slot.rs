@@ -42,6 +42,13 @@ pub(super) struct Request {
     pub(super) abort: Option<(Phase, Kind)>,
 }
 
+impl Request {
+    /// When the first byte of its reply was read; `now` for a pipelined reply that came in one read with the one before it.
+    pub(super) fn first_or(&self, now: u64) -> u64 {
+        if self.first_ns == 0 { now } else { self.first_ns }
+    }
+}
+
 /// A place for one connection at a time. Its number outlives the connection; `generation` tells the connections apart.
 pub(super) struct Slot {
     pub(super) index: u32,
@@ -240,6 +247,11 @@ impl Slot {
         let mut all = std::mem::take(&mut self.leftover);
         all.extend_from_slice(bytes);
         Some(all)
+    }
+
+    /// Bytes that were kept, to be shown again.
+    pub(super) fn kept(&self) -> usize {
+        self.leftover.len()
     }
 
     /// Keeps what the client could not use, to be shown again.

@@ -1,6 +1,7 @@
 //! The summary for people. Not here: anything that a program should read; that is the JSON.
 
 mod comparison;
+mod trouble;
 mod used;
 
 pub(crate) use comparison::render_comparison;
@@ -22,7 +23,10 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     heading(load, out)?;
     times(load, out)?;
     requests(load, out)?;
-    errors(load, out)?;
+    trouble::errors(load, out)?;
+    trouble::aborts(load, out)?;
+    trouble::misfits(load, out)?;
+    trouble::recovery(load, out)?;
     used::certainty(load, out)?;
     used::generator(load, out)?;
     used::server(load, out)?;
@@ -75,8 +79,15 @@ fn times(load: &Load, out: &mut String) -> fmt::Result {
         row("from actual send", &load.service_ns, out)?;
         row("generator's own lag", &load.lag_ns, out)?;
     }
-    if load.connect_ns.count > 0 {
-        row("connect", &load.connect_ns, out)?;
+    for (name, summary) in [
+        ("first byte, from send", &load.first_byte_ns),
+        ("connect", &load.connect_ns),
+        ("late replies", &load.late_ns),
+        ("unanswered, their age", &load.unanswered_age_ns),
+    ] {
+        if summary.count > 0 {
+            row(name, summary, out)?;
+        }
     }
     Ok(())
 }
@@ -116,45 +127,6 @@ fn requests(load: &Load, out: &mut String) -> fmt::Result {
             "  {} connections made in the window, at most {} of {} at a time",
             c.made, c.peak, c.wanted
         )?;
-    }
-    Ok(())
-}
-
-fn errors(load: &Load, out: &mut String) -> fmt::Result {
-    if !load.errors.is_empty() {
-        writeln!(out, "\n  errors")?;
-    }
-    for error in &load.errors {
-        writeln!(out, "  {:>10}  {} {}", error.count, error.phase, error.cause)?;
-    }
-    let aborts = &load.aborts;
-    if aborts.planned > 0 {
-        writeln!(out, "\n  aborts: {} planned, {} not reached", aborts.planned, aborts.not_reached)?;
-        for (kind, count) in &aborts.by_kind {
-            writeln!(out, "  {count:>10}  {kind}")?;
-        }
-        if aborts.fin_proven > 0 {
-            writeln!(out, "  {:>10}  of them with the FIN acknowledged before the close", aborts.fin_proven)?;
-        } else if load.target.starts_with("unix:") {
-            writeln!(
-                out,
-                "  {:>10}  Unix sockets acknowledge nothing: no FIN can be proven, and there is no RST",
-                "-"
-            )?;
-        }
-        if let Some(how) = &aborts.vanished_closed_by {
-            let words = match how.as_str() {
-                "nothing" => "without a packet (TCP_REPAIR)",
-                "rst" => "with an RST: TCP_REPAIR wants CAP_NET_ADMIN",
-                _ => "by a close",
-            };
-            writeln!(
-                out,
-                "  {:>10}  vanished sockets were kept until the run was over, and let go {words}",
-                "-"
-            )?;
-        }
-        writeln!(out, "  {:>10}  errors on the other connections", load.collateral_errors)?;
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ mod exports;
 mod files;
 mod http;
 mod linger;
+mod misfits;
 mod omission;
 mod peer;
 mod pipeline;

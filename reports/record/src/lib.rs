@@ -10,6 +10,7 @@ pub mod exit;
 pub mod histogram;
 pub mod load;
 pub mod machine;
+pub mod misfit;
 pub mod run;
 pub mod store;
 pub mod used;

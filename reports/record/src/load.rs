@@ -1,6 +1,7 @@
 //! What one run of the load generator leaves behind; the JSON of `loadgen --json`. Not here: how it was measured.
 
 use crate::analysis::{Part, Statistics};
+use crate::misfit::{After, Misfits};
 use crate::used::{Host, Server, ThreadUse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -40,12 +41,28 @@ pub struct Load {
     pub lag_ns: Summary,
     /// From connect(2) to the connection's being there.
     pub connect_ns: Summary,
+    /// From the actual send (connect, where the request had to connect) to the first byte of the reply, of what was completed; empty in
+    /// files of older versions.
+    #[serde(default)]
+    pub first_byte_ns: Summary,
+    /// The latencies of the replies that came after the time-out, which stand in `latency_ns` too; as many as `requests.late`.
+    #[serde(default)]
+    pub late_ns: Summary,
+    /// Ages at the end of the requests that were not answered by then, which stand in `latency_ns` too, as lower bounds.
+    #[serde(default)]
+    pub unanswered_age_ns: Summary,
     /// Connections that were made, and that were wanted at a time.
     pub connections: Connections,
     /// Connections closed abruptly, as planned.
     pub aborts: Aborts,
-    /// Errors on connections that were not to be aborted, while others were (the same errors stand in `errors`).
+    /// Errors on connections that were to behave, while others were not (the same errors stand in `errors`).
     pub collateral_errors: u64,
+    /// Connections that were slow or mute by plan, a family an entry. Nothing that they did stands in the numbers above.
+    #[serde(default)]
+    pub misfits: Vec<Misfits>,
+    /// What a connection met that was made after the run; absent where nobody misbehaved and nothing failed.
+    #[serde(default)]
+    pub after: Option<After>,
     /// Errors by phase and cause.
     pub errors: Vec<ErrorCount>,
     /// What the generator itself used.
@@ -104,6 +121,9 @@ pub struct LoadConfig {
     pub work: Option<String>,
     /// Abort plans as they were given.
     pub aborts: Vec<String>,
+    /// Slow and mute shares of the connections, as they were given; empty in files of older versions.
+    #[serde(default)]
+    pub misfits: Vec<String>,
     /// Time after which a request counts as timed out, in nanoseconds.
     pub timeout_ns: u64,
     /// Seed of everything random.
@@ -305,6 +325,15 @@ pub struct Histograms {
     pub lag: String,
     /// Of [`Load::connect_ns`].
     pub connect: String,
+    /// Of [`Load::first_byte_ns`]; empty in files of older versions, as are the next two.
+    #[serde(default)]
+    pub first_byte: String,
+    /// Of [`Load::late_ns`].
+    #[serde(default)]
+    pub late: String,
+    /// Of [`Load::unanswered_age_ns`].
+    #[serde(default)]
+    pub unanswered_age: String,
     /// Latencies of what was completed in each of [`Load::intervals`], with two digits; empty in files of older versions.
     #[serde(default)]
     pub intervals: Vec<String>,
