@@ -29,6 +29,7 @@ mod recorder;
 mod run;
 pub mod schedule;
 mod search;
+mod selftest;
 mod statistics;
 mod stored;
 mod summary;

@@ -19,6 +19,7 @@ mod program;
 mod raw;
 mod schedule;
 mod search;
+mod selftest;
 mod stored;
 mod truth;
 mod unix;
