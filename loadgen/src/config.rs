@@ -172,8 +172,8 @@ impl Config {
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
-            engine: Mechanism::default(),
             misfits: Vec::new(),
+            engine: Mechanism::default(),
         }
     }
 
@@ -381,6 +381,11 @@ impl Config {
         let Shard { index: shard, of } = self.shard;
         let (shard, of) = (u64::from(shard), u64::from(of.max(1)));
         (shard + of * u64::from(index), of * u64::from(self.threads.max(1)))
+    }
+
+    /// The number of a place for a connection in the whole run, over all shards.
+    pub(crate) fn number_of_place(&self, place: u32) -> u64 {
+        u64::from(self.shard.index) + u64::from(self.shard.of.max(1)) * u64::from(place)
     }
 
     /// The name of the arrivals in the record.

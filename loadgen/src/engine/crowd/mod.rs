@@ -127,7 +127,7 @@ impl Run {
             which,
             family: config.misfits[which].family,
             step: config.misfits[which].step(),
-            slot: Slot::new(i as u32, client(u64::from(place)), 1),
+            slot: Slot::new(i as u32, client(config.number_of_place(place)), 1),
             k: 0,
             to_send: 0,
             piece: 0,

@@ -191,11 +191,7 @@ impl Run {
             // What a server says to half a request is its own affair.
             return;
         }
-        if let Some(request) = &mut member.slot.request
-            && request.first_ns == 0
-        {
-            request.first_ns = now;
-        }
+        member.slot.saw_bytes(now);
         match member.slot.take(input) {
             Err(failure) => self.fail(i, failure, now),
             Ok((used, None)) => {
