@@ -121,7 +121,7 @@ macro_rules! entry {
 }
 
 /// Every model, in the order in which they are listed.
-pub static MODELS: [Entry; 36] = [
+pub static MODELS: [Entry; 37] = [
     entry!(iterative).and(grams!(iterative)),
     entry!(fork).and(grams!(fork)),
     entry!(inetd),
@@ -147,6 +147,7 @@ pub static MODELS: [Entry; 36] = [
     entry!(epoll_exclusive).and(grams!(epoll_exclusive)),
     entry!(epoll_reuseport, listeners: EachWorker).and(grams!(epoll_reuseport)),
     entry!(epoll_offload).and(grams!(epoll_offload)),
+    entry!(coroutine),
     entry!(tasks).and(grams!(tasks)),
     entry!(async_current).and(grams!(async_current)),
     entry!(async_per_core).and(grams!(async_per_core)),

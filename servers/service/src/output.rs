@@ -57,7 +57,10 @@ pub enum Stretch<'a> {
 /// The unsent output of one connection.
 #[derive(Debug, Default)]
 pub struct Output {
-    segments: VecDeque<Segment>,
+    /// What is sent first. Most replies are one segment: it stands here, and costs no memory of its own and no queue.
+    first: Option<Segment>,
+    /// What is sent after it; empty where there is no first.
+    rest: VecDeque<Segment>,
     scratch: Vec<u8>,
     len: u64,
     /// Where the slice that the protocol sees begins in the driver's input buffer.
@@ -74,6 +77,7 @@ impl Output {
     // ---- the protocol's side
 
     /// Queues bytes `start..end` of the input that the protocol was shown.
+    #[inline]
     pub fn input(&mut self, start: usize, end: usize) {
         self.push(Segment::Input { start: self.base + start, end: self.base + end });
     }
@@ -95,35 +99,52 @@ impl Output {
         self.push(Segment::Pattern { at, len });
     }
 
+    #[inline]
     fn push(&mut self, segment: Segment) {
         let len = segment.len();
         if len > 0 {
             self.len += len;
-            self.segments.push_back(segment);
+            if self.first.is_none() {
+                self.first = Some(segment);
+            } else {
+                self.rest.push_back(segment);
+            }
         }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Segment> {
+        self.first.iter().chain(&self.rest)
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
+        self.first.iter_mut().chain(&mut self.rest)
     }
 
     // ---- the driver's side
 
     /// Bytes not yet sent.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> u64 {
         self.len
     }
 
     /// True when everything is sent.
     #[must_use]
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// True when the driver must send before it shows more input (S4).
     #[must_use]
+    #[inline]
     pub fn is_full(&self) -> bool {
-        self.len >= crate::HIGH_WATER || self.segments.len() >= MAX_SEGMENTS
+        self.len >= crate::HIGH_WATER || self.rest.len() >= MAX_SEGMENTS - 1
     }
 
     /// Says where in its input buffer the slice begins that the driver is about to show to the protocol.
+    #[inline]
     pub fn set_base(&mut self, base: usize) {
         self.base = base;
     }
@@ -131,7 +152,7 @@ impl Output {
     /// Fills `slots` with what is to be sent first; returns how many were filled. `input` is the driver's input buffer.
     pub fn slices<'a>(&'a self, input: &'a [u8], slots: &mut [IoSlice<'a>]) -> usize {
         let mut filled = 0;
-        for segment in &self.segments {
+        for segment in self.each() {
             match *segment {
                 Segment::Pattern { mut at, mut len } => {
                     while len > 0 && filled < slots.len() {
@@ -157,15 +178,16 @@ impl Output {
 
     /// The first stretch to be sent, or an empty slice: enough for a driver that sends one buffer at a time.
     #[must_use]
+    #[inline]
     pub fn first<'a>(&'a self, input: &'a [u8]) -> &'a [u8] {
-        self.segments.front().map_or(&[], |segment| self.bytes(segment, input))
+        self.first.as_ref().map_or(&[], |segment| self.bytes(segment, input))
     }
 
     /// The range of the driver's input buffer that is all of the output, where it is one: the buffer itself can then be sent.
     #[must_use]
     pub fn only_input(&self) -> Option<Range<usize>> {
-        match self.segments.front() {
-            Some(&Segment::Input { start, end }) if self.segments.len() == 1 => Some(start..end),
+        match self.first {
+            Some(Segment::Input { start, end }) if self.rest.is_empty() => Some(start..end),
             _ => None,
         }
     }
@@ -173,7 +195,7 @@ impl Output {
     /// Gives what is to be sent first to `take`, which says whether it took the stretch; what was taken counts as sent. For a driver
     /// whose sends outlive the call.
     pub fn hand_over(&mut self, input: &[u8], mut take: impl FnMut(Stretch<'_>) -> bool) {
-        while let Some(segment) = self.segments.front() {
+        while let Some(segment) = &self.first {
             let stretch = match *segment {
                 Segment::Static(bytes) => Stretch::Fixed(bytes),
                 Segment::Pattern { at, len } => Stretch::Fixed(pattern::piece(at, len)),
@@ -191,9 +213,10 @@ impl Output {
     /// Number of segments queued; with one, [`first`](Self::first) of a non-pattern segment is everything.
     #[must_use]
     pub fn segments(&self) -> usize {
-        self.segments.len()
+        usize::from(self.first.is_some()) + self.rest.len()
     }
 
+    #[inline]
     fn bytes<'a>(&'a self, segment: &Segment, input: &'a [u8]) -> &'a [u8] {
         match *segment {
             Segment::Input { start, end } => &input[start..end],
@@ -204,21 +227,33 @@ impl Output {
     }
 
     /// Takes `n` bytes as sent.
+    #[inline]
     pub fn advance(&mut self, n: usize) {
-        let mut n = n as u64;
+        let n = n as u64;
         debug_assert!(n <= self.len, "more sent than queued");
-        self.len = self.len.saturating_sub(n);
-        while let Some(segment) = self.segments.front_mut() {
+        if n < self.len {
+            return self.advance_within(n);
+        }
+        self.len = 0;
+        self.first = None;
+        if !self.rest.is_empty() {
+            self.rest.clear();
+        }
+        self.scratch.clear();
+    }
+
+    /// Takes `n` bytes as sent, which are not all.
+    fn advance_within(&mut self, mut n: u64) {
+        self.len -= n;
+        while let Some(segment) = &mut self.first {
             let len = segment.len();
             if n < len {
                 segment.advance(n);
-                self.reclaim();
-                return;
+                return self.reclaim();
             }
             n -= len;
-            self.segments.pop_front();
+            self.first = self.rest.pop_front();
         }
-        self.scratch.clear();
     }
 
     /// Moves the scratch bytes still wanted to the front, once they are the lesser half.
@@ -228,7 +263,7 @@ impl Output {
         if self.scratch.len() < RECLAIM {
             return;
         }
-        let starts = self.segments.iter().filter_map(|segment| match *segment {
+        let starts = self.each().filter_map(|segment| match *segment {
             Segment::Scratch { start, .. } => Some(start),
             _ => None,
         });
@@ -237,7 +272,7 @@ impl Output {
             return;
         }
         self.scratch.drain(..dead);
-        for segment in &mut self.segments {
+        for segment in self.each_mut() {
             if let Segment::Scratch { start, end } = segment {
                 *start -= dead;
                 *end -= dead;
@@ -247,8 +282,8 @@ impl Output {
 
     /// Copies what still refers to the driver's input buffer, so that the driver may use the buffer for something else.
     pub fn detach(&mut self, input: &[u8]) {
-        let Self { segments, scratch, .. } = self;
-        for segment in segments {
+        let Self { first, rest, scratch, .. } = self;
+        for segment in first.iter_mut().chain(rest) {
             if let Segment::Input { start, end } = *segment {
                 let at = scratch.len();
                 scratch.extend_from_slice(&input[start..end]);

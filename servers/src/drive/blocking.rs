@@ -1,4 +1,5 @@
-//! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted.
+//! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted, and calls that
+//! only look as if they blocked (see `coroutines`).
 
 use super::LINGER;
 use super::idle::Idle;
@@ -22,6 +23,55 @@ pub trait Watch {
 
     /// Whether the server has been told to stop: an end of input may then be its own doing.
     fn stopping(&self) -> bool;
+}
+
+/// The calls of a conversation that may have to wait. Who waits meanwhile is what tells a thread from a coroutine.
+pub trait Calls {
+    /// Receives into the room that `input` has left, and appends; `Ok(0)` is the end of input.
+    ///
+    /// # Errors
+    /// Those of recv(2).
+    fn recv(&self, fd: BorrowedFd<'_>, input: &mut Vec<u8>) -> io::Result<usize>;
+
+    /// Sends what is queued first; returns the bytes taken.
+    ///
+    /// # Errors
+    /// Those of sendmsg(2).
+    fn send(&self, fd: BorrowedFd<'_>, out: &Output, input: &[u8]) -> io::Result<usize>;
+
+    /// Does handler work.
+    fn perform(&self, work: Work);
+
+    /// Waits until there is input, or `end` has come; may return earlier.
+    ///
+    /// # Errors
+    /// Those of poll(2).
+    fn readable(&self, fd: BorrowedFd<'_>, end: Instant) -> io::Result<bool>;
+}
+
+/// The calling thread waits, in the kernel.
+#[derive(Clone, Copy, Debug)]
+struct Thread;
+
+impl Calls for Thread {
+    fn recv(&self, fd: BorrowedFd<'_>, input: &mut Vec<u8>) -> io::Result<usize> {
+        let received = socket::recv_more(fd, input)?;
+        counters::woken(true);
+        Ok(received)
+    }
+
+    fn send(&self, fd: BorrowedFd<'_>, out: &Output, input: &[u8]) -> io::Result<usize> {
+        send(fd, out, input)
+    }
+
+    fn perform(&self, work: Work) {
+        perform(work);
+    }
+
+    fn readable(&self, fd: BorrowedFd<'_>, end: Instant) -> io::Result<bool> {
+        let left = end.saturating_duration_since(Instant::now());
+        Ok(socket::wait_readable(&[fd], Some(left))?.contains(&true))
+    }
 }
 
 /// Buffers that a thread or process uses for one connection after the other.
@@ -50,21 +100,34 @@ pub fn serve<P: Protocol>(
     idle: Idle,
     watch: impl Watch,
 ) {
+    idle.watch(connection.as_fd());
+    counters::accepted();
+    counters::woken(true);
+    let mut fate = Fate::default();
+    fate.is(converse(&Thread, connection.as_fd(), protocol, buffers, &watch));
+    fate.while_stopping(watch.stopping());
+    // Counted before the watch lets the server end.
+    drop(fate);
+    drop(watch);
+    drop(connection);
+}
+
+/// Says and hears all that there is on a connection, until nothing is left to do but close it; returns why it ended.
+pub fn converse<P: Protocol>(
+    calls: &impl Calls,
+    fd: BorrowedFd<'_>,
+    protocol: P,
+    buffers: &mut Buffers,
+    watch: &impl Watch,
+) -> Why {
     // What the connection before could not send is nobody's.
     let unsent = buffers.out.len();
     buffers.out.advance(unsent as usize);
     buffers.input.clear();
-    idle.watch(connection.as_fd());
-    counters::accepted();
-    counters::woken(true);
-    let mut talk = Talk { fd: connection.as_fd(), protocol, buffers, start: 0, fate: Fate::default() };
-    let how = talk.run(&watch);
-    talk.fate.while_stopping(watch.stopping());
-    part(connection.as_fd(), how);
-    // Counted before the watch lets the server end.
-    drop(talk);
-    drop(watch);
-    drop(connection);
+    let mut talk = Talk { calls, fd, protocol, buffers, start: 0, why: Why::Stopped };
+    let how = talk.run(watch);
+    part(calls, fd, how);
+    talk.why
 }
 
 /// How a conversation ended.
@@ -80,16 +143,17 @@ enum Ended {
     Abort,
 }
 
-struct Talk<'a, P> {
+struct Talk<'a, C, P> {
+    calls: &'a C,
     fd: BorrowedFd<'a>,
     protocol: P,
     buffers: &'a mut Buffers,
     /// The unconsumed input begins here.
     start: usize,
-    fate: Fate,
+    why: Why,
 }
 
-impl<P: Protocol> Talk<'_, P> {
+impl<C: Calls, P: Protocol> Talk<'_, C, P> {
     fn run(&mut self, watch: &impl Watch) -> Ended {
         let mut step = self.protocol.on_open(&mut self.buffers.out);
         let mut over = false;
@@ -101,16 +165,16 @@ impl<P: Protocol> Talk<'_, P> {
                     if let Err(error) = self.flush() {
                         return self.over(Why::of_send(&error));
                     }
-                    perform(work);
+                    self.calls.perform(work);
                     step = self.protocol.on_work_done(&mut self.buffers.out);
                     continue;
                 }
                 Step::Abort => {
-                    self.fate.is(Why::Service);
+                    self.why = Why::Service;
                     return Ended::Abort;
                 }
                 Step::Close | Step::Linger => {
-                    self.fate.is(if over { Why::Finished } else { Why::Service });
+                    self.why = if over { Why::Finished } else { Why::Service };
                     return match self.flush() {
                         Ok(()) if over => Ended::Over,
                         // What was not consumed shows that the peer is sending, whatever the service expected.
@@ -150,7 +214,7 @@ impl<P: Protocol> Talk<'_, P> {
     }
 
     fn over(&mut self, why: Why) -> Ended {
-        self.fate.is(why);
+        self.why = why;
         Ended::Over
     }
 
@@ -169,7 +233,7 @@ impl<P: Protocol> Talk<'_, P> {
     fn flush(&mut self) -> io::Result<()> {
         let Buffers { input, out } = &mut *self.buffers;
         while !out.is_empty() {
-            let sent = send(self.fd, out, input);
+            let sent = self.calls.send(self.fd, out, input);
             match sent {
                 Ok(n) => {
                     counters::sent(n);
@@ -196,14 +260,13 @@ impl<P: Protocol> Talk<'_, P> {
             return Ok(false);
         }
         let received = loop {
-            match socket::recv_more(self.fd, input) {
+            match self.calls.recv(self.fd, input) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
         watch.idle(false);
         let received = received?;
-        counters::woken(true);
         counters::received(received);
         Ok(received > 0)
     }
@@ -230,7 +293,7 @@ pub(super) fn perform(work: Work) {
 
 /// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what
 /// is in flight (RFC 9293, 3.6.1).
-fn part(fd: BorrowedFd<'_>, how: Ended) {
+fn part(calls: &impl Calls, fd: BorrowedFd<'_>, how: Ended) {
     let mut scrap = [0; 4096];
     let linger = match how {
         Ended::Over => false,
@@ -244,11 +307,11 @@ fn part(fd: BorrowedFd<'_>, how: Ended) {
     };
     if linger && socket::shutdown(fd, Side::Write).is_ok() {
         let end = Instant::now() + LINGER;
-        while let Some(left) = end.checked_duration_since(Instant::now()) {
-            match socket::wait_readable(&[fd], Some(left)) {
-                Ok(ready) if ready.contains(&true) => {}
+        while Instant::now() < end {
+            match calls.readable(fd, end) {
+                Ok(true) => {}
                 // A signal, or the time is over: the loop tells them apart.
-                Ok(_) => continue,
+                Ok(false) => continue,
                 Err(_) => break,
             }
             match socket::recv_now(fd, &mut scrap) {

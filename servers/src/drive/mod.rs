@@ -4,6 +4,7 @@ pub mod acceptor;
 pub mod blocking;
 pub mod completion;
 pub mod conn;
+pub mod coroutines;
 pub mod datagram;
 pub mod drain;
 pub mod forking;

@@ -169,6 +169,7 @@ pub struct Worker {
     stop_at: Option<Instant>,
     /// Where connections may not be silent for ever; it is this thread that looks for those while there is a time.
     sweep: Option<Sweep>,
+    began: Instant,
     /// The listener was said to be ready, and there was no connection.
     vain: bool,
 }
@@ -178,7 +179,15 @@ impl Worker {
     #[must_use]
     pub fn new(epoll: Epoll, idle: Idle) -> Self {
         let sweep = Sweep::new(idle);
-        Self { epoll, timers: BinaryHeap::new(), resume_at: None, stop_at: None, sweep, vain: false }
+        Self {
+            epoll,
+            timers: BinaryHeap::new(),
+            resume_at: None,
+            stop_at: None,
+            sweep,
+            began: Instant::now(),
+            vain: false,
+        }
     }
 
     /// Serves until everything is over.
@@ -212,12 +221,13 @@ impl Worker {
     }
 
     fn timeout(&self) -> Option<Duration> {
+        Some(self.next_time()?.saturating_duration_since(Instant::now()))
+    }
+
+    fn next_time(&self) -> Option<Instant> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let first = [timer, self.resume_at, self.stop_at, self.sweep.as_ref().and_then(Sweep::next)]
-            .into_iter()
-            .flatten()
-            .min()?;
-        Some(first.saturating_duration_since(Instant::now()))
+        let sweep = self.sweep.as_ref().and_then(Sweep::next);
+        [timer, self.resume_at, self.stop_at, sweep].into_iter().flatten().min()
     }
 
     fn accept<S: Service>(&mut self, shared: &Shared<S>) -> io::Result<()> {
@@ -252,7 +262,7 @@ impl Worker {
         let next = conn.on_open(&mut Socket(&fd));
         let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else { return };
         let generation = shared.generation.fetch_add(1, SeqCst);
-        let since = Instant::now();
+        let since = if self.sweep.is_some() { Instant::now() } else { self.began };
         let mut slot =
             Slot { fd, conn, generation, wake_at: None, since, shut: false, interest, _ticket: ticket };
         self.note_time(&mut slot, next);
@@ -300,7 +310,7 @@ impl Worker {
     }
 
     fn on_time<S: Service>(&mut self, shared: &Shared<S>) -> io::Result<()> {
-        if self.timeout().is_none() {
+        if self.next_time().is_none() {
             return Ok(());
         }
         let now = Instant::now();

@@ -85,6 +85,7 @@ pub fn run<S: Service>(service: S, url: &Url, options: Options, pool: impl Pool)
         idle: options.idle,
         workers: vec![None; options.workers],
         restarts: VecDeque::with_capacity(RESTARTS),
+        told: false,
         stopping: false,
     };
     options.counters.workers(options.workers);
@@ -107,6 +108,8 @@ struct Supervisor<S, P> {
     workers: Vec<Option<i32>>,
     /// When workers were last started in the place of others.
     restarts: VecDeque<Instant>,
+    /// It was said that they die too fast.
+    told: bool,
     stopping: bool,
 }
 
@@ -177,6 +180,12 @@ impl<S: Service, P: Pool> Supervisor<S, P> {
                 let wait =
                     self.restarts.front().map(|&first| (first + PERIOD).saturating_duration_since(now));
                 if wait.is_some_and(|wait| !wait.is_zero()) {
+                    if !std::mem::replace(&mut self.told, true) {
+                        let _ = writeln!(
+                            io::stderr(),
+                            "server: workers end too fast: at most {RESTARTS} are started anew in a second"
+                        );
+                    }
                     return wait;
                 }
                 self.restarts.pop_front();

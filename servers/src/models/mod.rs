@@ -3,6 +3,7 @@
 pub mod async_current;
 pub mod async_per_core;
 pub mod compio;
+pub mod coroutine;
 pub mod dgram_batched;
 pub mod dgram_connected;
 pub mod dgram_gso;

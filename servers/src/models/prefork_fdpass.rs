@@ -3,7 +3,8 @@
 //!
 //! A worker says that it is free by a byte, and is given one connection then; while none is free the parent does not accept. It
 //! ends when its channel does: on stop the parent empties the queue into workers as they become free, and closes the channels of
-//! those for whom nothing is left.
+//! those for whom nothing is left. The parent keeps both ends of each channel: what a worker has not taken out when it dies is still
+//! there, and goes to another.
 
 use crate::axes::{Axes, Capacity, POOL, streams};
 use crate::drive::BACK_OFF;
@@ -11,6 +12,7 @@ use crate::drive::processes::{self, Pool};
 use crate::drive::seats::HandOff;
 use crate::{Endpoint, Model};
 use service::Service;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use sys::epoll::Epoll;
@@ -50,6 +52,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
         workers,
         policy: options.hand_off.unwrap_or(HandOff::FirstFree),
         last: 0,
+        again: VecDeque::new(),
         stopping: false,
     };
     processes::run(service, &url, options, pool)
@@ -60,7 +63,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
 struct Worker {
     /// The parent's end; `None` when the worker is to end.
     channel: Option<OwnedFd>,
-    /// The worker's end, from before the fork to the next turn of the parent.
+    /// The worker's end, which the worker has too: as long as it is open here, what is in the channel outlives the worker.
     theirs: Option<OwnedFd>,
     free: bool,
     served: u64,
@@ -74,6 +77,8 @@ struct Passing {
     policy: HandOff,
     /// Who got the last connection.
     last: usize,
+    /// Connections that came back.
+    again: VecDeque<OwnedFd>,
     stopping: bool,
 }
 
@@ -96,21 +101,13 @@ impl Passing {
 
     /// Hands out what is queued as far as there are free workers.
     fn hand_out(&mut self, poller: &mut Epoll) -> io::Result<()> {
-        while let (Some(place), Some(listener)) = (self.choose(), &self.listener) {
-            match accept(listener.as_fd(), false) {
-                Accepted::Connection(connection) => {
-                    self.last = place;
-                    self.give(place, connection);
-                }
-                Accepted::Empty => break,
-                Accepted::Interrupted | Accepted::Aborted => {}
-                Accepted::Exhausted(_) if self.stopping => break,
-                // The listener stays ready, so the next turn tries again.
-                Accepted::Exhausted(_) => {
-                    sys::clock::pause(BACK_OFF);
-                    break;
-                }
-                Accepted::Failed(error) => return Err(error),
+        while let Some(place) = self.choose()
+            && let Some(connection) = self.next()?
+        {
+            self.last = place;
+            if !self.give(place, connection) {
+                sys::clock::pause(BACK_OFF);
+                break;
             }
         }
         if self.stopping && self.choose().is_some() {
@@ -125,14 +122,51 @@ impl Passing {
         self.watch(poller)
     }
 
-    fn give(&mut self, place: usize, connection: OwnedFd) {
+    /// The next connection: one that came back, or of the queue; `None` when there is none, or none to be had now.
+    fn next(&mut self) -> io::Result<Option<OwnedFd>> {
+        if let Some(connection) = self.again.pop_front() {
+            return Ok(Some(connection));
+        }
+        let Some(listener) = &self.listener else { return Ok(None) };
+        loop {
+            match accept(listener.as_fd(), false) {
+                Accepted::Connection(connection) => return Ok(Some(connection)),
+                Accepted::Empty => return Ok(None),
+                Accepted::Interrupted | Accepted::Aborted => {}
+                Accepted::Exhausted(_) if self.stopping => return Ok(None),
+                // The listener stays ready, so the next turn tries again.
+                Accepted::Exhausted(_) => {
+                    sys::clock::pause(BACK_OFF);
+                    return Ok(None);
+                }
+                Accepted::Failed(error) => return Err(error),
+            }
+        }
+    }
+
+    /// False when it could not be sent: it came back.
+    fn give(&mut self, place: usize, connection: OwnedFd) -> bool {
         let worker = &mut self.workers[place];
+        let sent = worker.channel.as_ref().map(|channel| pass::send(channel.as_fd(), connection.as_fd()));
+        if !matches!(sent, Some(Ok(()))) {
+            // Too many descriptors are on their way, of all servers of the user (ETOOMANYREFS).
+            self.again.push_back(connection);
+            return false;
+        }
         worker.free = false;
         worker.served += 1;
-        if let Some(channel) = &worker.channel {
-            // One that has just died takes this connection with it, as if it had died a moment later.
-            let _ = pass::send(channel.as_fd(), connection.as_fd());
+        true
+    }
+
+    /// Takes back what the worker of `place`, which has died, had not taken out of its channel.
+    fn take_back(&mut self, place: usize) -> io::Result<()> {
+        let Some(theirs) = &self.workers[place].theirs else { return Ok(()) };
+        // The worker is gone, so nobody else reads there.
+        socket::set_nonblocking(theirs.as_fd())?;
+        while let Ok(Passed::Descriptor(connection)) = pass::receive(theirs.as_fd()) {
+            self.again.push_back(connection);
         }
+        Ok(())
     }
 
     fn watch(&mut self, poller: &mut Epoll) -> io::Result<()> {
@@ -201,20 +235,19 @@ impl Pool for Passing {
     }
 
     fn ended(&mut self, place: usize, poller: &mut Epoll, _: bool) -> io::Result<()> {
+        self.take_back(place)?;
         self.workers[place].close(poller);
-        self.watch(poller)
+        self.hand_out(poller)
     }
 
     fn on_event(&mut self, event: Event, poller: &mut Epoll) -> io::Result<()> {
-        if let Some(worker) = usize::try_from(event.key).ok().and_then(|place| self.workers.get_mut(place)) {
-            // The other end is the worker's alone from now on.
-            worker.theirs = None;
-            if let Some(channel) = &worker.channel {
-                match socket::recv_now(channel.as_fd(), &mut [0; 1]) {
-                    Ok(1..) => worker.free = true,
-                    Err(error) if sys::errno::is_retry(&error) => {}
-                    _ => worker.close(poller),
-                }
+        if let Some(worker) = usize::try_from(event.key).ok().and_then(|place| self.workers.get_mut(place))
+            && let Some(channel) = &worker.channel
+        {
+            match socket::recv_now(channel.as_fd(), &mut [0; 1]) {
+                Ok(1..) => worker.free = true,
+                Err(error) if sys::errno::is_retry(&error) => {}
+                _ => worker.close(poller),
             }
         }
         self.hand_out(poller)

@@ -83,6 +83,8 @@ macro_rules! each_model {
         #[test]
         fn epoll_offload() { $crate::fixture::run_on("epoll-offload", $family, $body); }
         #[test]
+        fn coroutine() { $crate::fixture::run_on("coroutine", $family, $body); }
+        #[test]
         fn tasks() { $crate::fixture::run_on("async", $family, $body); }
         #[test]
         fn async_current() { $crate::fixture::run_on("async-current", $family, $body); }
@@ -154,6 +156,7 @@ fn the_suite_covers_the_registry() {
             "epoll-exclusive",
             "epoll-reuseport",
             "epoll-offload",
+            "coroutine",
             "async",
             "async-current",
             "async-per-core",

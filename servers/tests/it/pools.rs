@@ -133,6 +133,32 @@ fn a_client_in_the_queue_outlives_the_worker_it_waits_for() {
 }
 
 #[test]
+fn a_connection_that_a_dying_worker_has_not_taken_goes_to_another() {
+    let server = Server::with("prefork-fdpass", "echo", &["--workers", "2"], &Begin::default());
+    for _ in 0..3 {
+        // First free: while nobody is served it is the first of those that are free, whichever that is by now.
+        let free = server.child_pids();
+        for pid in &free {
+            sys::process::kill(*pid, sys::process::SIGSTOP).unwrap();
+        }
+        eventually("they are halted", || server.children().iter().all(|s| *s == 'T').then_some(()));
+        let mut halted = server.connect();
+        // Handed over, for the parent has taken it out of the queue: it waits again.
+        eventually("the parent waits", || {
+            (state(&format!("/proc/{}", server.pid())) == Some('S')).then_some(())
+        });
+        for pid in &free {
+            sys::process::kill(*pid, sys::process::SIGKILL).unwrap();
+        }
+        assert_eq!(exchange(&mut halted, b"not lost"), b"not lost");
+        eventually("both are replaced", || {
+            let now = server.child_pids();
+            (now.len() == 2 && now.iter().all(|pid| !free.contains(pid))).then_some(())
+        });
+    }
+}
+
+#[test]
 fn what_is_queued_when_the_order_to_stop_comes_is_served() {
     for model in pools(false) {
         let more = ["--workers", "1", "--work", "sleep:50ms"];
@@ -208,7 +234,7 @@ fn a_killed_worker_is_replaced_and_the_others_notice_nothing() {
 
 #[test]
 fn workers_that_die_at_once_are_started_five_times_a_second_at_most() {
-    let server = start("prefork");
+    let mut server = Server::with_stderr("prefork", "echo", &["--workers", "4"]);
     let start = std::time::Instant::now();
     let mut seen = std::collections::HashSet::new();
     // Ten deaths: five are made good at once, the others a second later.
@@ -224,6 +250,8 @@ fn workers_that_die_at_once_are_started_five_times_a_second_at_most() {
     // A dying worker may still take a connection with it.
     eventually("the dead are gone", || server.child_pids().iter().all(|p| !seen.contains(p)).then_some(()));
     server.canary();
+    let (status, text) = server.stop_and_read();
+    assert_eq!((status.code(), text.matches("end too fast").count()), (Some(0), 1), "{text}");
 }
 
 /// Live processes of the server's process group, which is its own.

@@ -1,11 +1,13 @@
 //! An event loop in one thread over any readiness mechanism: accepts, serves, drains. Not here: what happens on a connection
 //! (`conn`), the connections of a loop (`table`), several loops (`loops`), and the mechanism, which is the model's.
 
+pub(crate) mod served;
 pub(crate) mod socket;
 mod table;
 #[cfg(test)]
 mod tests;
 
+use super::conn::Conn;
 use super::gate::Gate;
 use super::helpers::Helpers;
 use super::idle::Idle;
@@ -13,6 +15,7 @@ use super::limit::Limit;
 use super::seats::Seat;
 use crate::counters;
 use crate::endpoint::Endpoint;
+use served::Served;
 use service::Service;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
@@ -103,6 +106,19 @@ pub fn run_with<S: Service, P: Poller>(
     poller: P,
     helpers: impl FnOnce(usize) -> io::Result<Option<Helpers>>,
 ) -> io::Result<()> {
+    run_as::<S, P, Conn<S::Conn>>(service, endpoint, poller, helpers)
+}
+
+/// As [`run_with`], with connections that are served as `C` does it.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_as<S: Service, P: Poller, C: Served<S>>(
+    service: S,
+    endpoint: Endpoint,
+    poller: P,
+    helpers: impl FnOnce(usize) -> io::Result<Option<Helpers>>,
+) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(false)?;
     let options = endpoint.options;
@@ -117,7 +133,7 @@ pub fn run_with<S: Service, P: Poller>(
         room: None,
         idle: options.idle,
     };
-    let reactor = Reactor::new(service, poller, parts)?;
+    let reactor = Reactor::<S, P, C>::of(service, poller, parts)?;
     options.counters.workers(1);
     options.counters.enter(0);
     crate::endpoint::announce(&announcement);
@@ -125,8 +141,8 @@ pub fn run_with<S: Service, P: Poller>(
 }
 
 /// One loop.
-pub struct Reactor<S: Service, P> {
-    table: Table<S, P>,
+pub struct Reactor<S: Service, P, C: Served<S> = Conn<<S as Service>::Conn>> {
+    table: Table<S, P, C>,
     gate: Option<Gate>,
     limit: Limit,
     room: Option<Arc<Bell>>,
@@ -143,7 +159,13 @@ impl<S: Service, P: Poller> Reactor<S, P> {
     ///
     /// # Errors
     /// Those of the mechanism.
-    pub fn new(service: S, mut poller: P, parts: Parts) -> io::Result<Self> {
+    pub fn new(service: S, poller: P, parts: Parts) -> io::Result<Self> {
+        Self::of(service, poller, parts)
+    }
+}
+
+impl<S: Service, P: Poller, C: Served<S>> Reactor<S, P, C> {
+    fn of(service: S, mut poller: P, parts: Parts) -> io::Result<Self> {
         let (limit, room) = (parts.limit, parts.room);
         let waker = room.clone().map(Waker::from);
         let gate = parts

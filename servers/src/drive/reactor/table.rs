@@ -1,14 +1,16 @@
 //! The connections of one loop, and the poller that watches them. Not here: the loop, and accepting.
 
+use super::served::Served;
 use super::socket::{EdgeSocket, Ready, Socket};
 use crate::counters::{self, Why};
-use crate::drive::conn::{Conn, Next};
+use crate::drive::conn::Next;
 use crate::drive::helpers::Helpers;
 use crate::drive::idle::{Idle, Sweep};
 use crate::drive::limit::Ticket;
 use crate::drive::seats::Seat;
 use service::Service;
 use slab::Slab;
+use std::borrow::Borrow as _;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::io;
@@ -23,9 +25,9 @@ use sys::{Event, Interest, Poller};
 const BUDGET: usize = 256 * 1024;
 const STEPS: usize = 16;
 
-struct Slot<P> {
-    fd: OwnedFd,
-    conn: Conn<P>,
+struct Slot<H, C> {
+    fd: H,
+    conn: C,
     /// Tells this use of the slot from those before: an event of a closed connection may still be in the batch.
     generation: u32,
     interest: Interest,
@@ -41,10 +43,11 @@ struct Slot<P> {
     _ticket: Ticket,
 }
 
-pub(super) struct Table<S: Service, P> {
+pub(super) struct Table<S: Service, P, C: Served<S>> {
     service: S,
     pub(super) poller: P,
-    slots: Slab<Slot<S::Conn>>,
+    slots: Slab<Slot<C::Handle, C>>,
+    store: C::Store,
     generation: u32,
     timers: BinaryHeap<Reverse<(Instant, u64)>>,
     /// Connections that were still ready when their turn was over.
@@ -59,7 +62,7 @@ pub(super) struct Table<S: Service, P> {
     now: Instant,
 }
 
-impl<S: Service, P: Poller> Table<S, P> {
+impl<S: Service, P: Poller, C: Served<S>> Table<S, P, C> {
     pub(super) fn new(
         service: S,
         poller: P,
@@ -71,6 +74,7 @@ impl<S: Service, P: Poller> Table<S, P> {
             service,
             poller,
             slots: Slab::new(),
+            store: C::Store::default(),
             generation: 0,
             timers: BinaryHeap::new(),
             going_on: Vec::new(),
@@ -109,10 +113,16 @@ impl<S: Service, P: Poller> Table<S, P> {
             counters::ended(Why::Refused);
             return false;
         }
-        let protocol = self.service.open();
-        let mut conn = if self.helpers.is_some() { Conn::offloading(protocol) } else { Conn::new(protocol) };
-        let next = conn.on_open(&mut Socket(&fd));
-        let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else { return false };
+        let fd = C::Handle::from(fd);
+        let Some(mut conn) = C::new(&self.service, &fd, self.helpers.is_some(), &mut self.store) else {
+            counters::ended(Why::Refused);
+            return false;
+        };
+        let next = conn.on_open(&mut Socket(fd.borrow()));
+        let (Next::Wait(interest) | Next::WaitUntil(interest, _)) = next else {
+            conn.leave(&mut self.store);
+            return false;
+        };
         self.generation = self.generation.wrapping_add(1);
         let slot = Slot {
             fd,
@@ -131,7 +141,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         let added =
             if watched { self.poller.modify(fd, key, interest) } else { self.poller.add(fd, key, interest) };
         if added.is_err() {
-            self.slots.remove(index).conn.fate.is(Why::Refused);
+            self.slots.remove(index).conn.fate().is(Why::Refused);
             return false;
         }
         self.sweep.iter_mut().for_each(|sweep| sweep.opened(self.now));
@@ -146,7 +156,7 @@ impl<S: Service, P: Poller> Table<S, P> {
             slot.ready.note(event);
             return self.drain(index, key, scratch);
         }
-        let next = slot.conn.on_event(event, &mut Socket(&slot.fd), scratch);
+        let next = slot.conn.on_event(event, &mut Socket(slot.fd.borrow()), scratch);
         self.apply(index, next);
     }
 
@@ -157,7 +167,7 @@ impl<S: Service, P: Poller> Table<S, P> {
             let slot = &mut self.slots[index];
             let Some(event) = slot.ready.due(key, slot.interest) else { return };
             let mut socket =
-                EdgeSocket { socket: Socket(&slot.fd), ready: &mut slot.ready, moved: &mut moved };
+                EdgeSocket { socket: Socket(slot.fd.borrow()), ready: &mut slot.ready, moved: &mut moved };
             let next = slot.conn.on_event(event, &mut socket, scratch);
             self.apply(index, next);
             if self.find(key).is_none() {
@@ -205,7 +215,7 @@ impl<S: Service, P: Poller> Table<S, P> {
             let slot = &mut self.slots[index];
             if slot.wake_at.is_some_and(|wake| wake <= now) {
                 slot.wake_at = None;
-                let next = slot.conn.on_time(now, &mut Socket(&slot.fd));
+                let next = slot.conn.on_time(now, &mut Socket(slot.fd.borrow()));
                 self.apply(index, next);
                 self.queue_if_ready(key);
             }
@@ -236,7 +246,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         let silent: Vec<usize> = silent.collect();
         sweep.end(&look);
         for index in silent {
-            self.slots[index].conn.fate.is(Why::Idle);
+            self.slots[index].conn.fate().is(Why::Idle);
             self.close(index);
         }
     }
@@ -247,7 +257,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         for &key in &done {
             let Some(index) = self.find(key) else { continue };
             let slot = &mut self.slots[index];
-            let next = slot.conn.on_done(&mut Socket(&slot.fd));
+            let next = slot.conn.on_done(&mut Socket(slot.fd.borrow()));
             self.apply(index, next);
             self.queue_if_ready(key);
         }
@@ -284,7 +294,7 @@ impl<S: Service, P: Poller> Table<S, P> {
         if interest != slot.interest {
             slot.interest = interest;
             if self.poller.modify(slot.fd.as_fd(), key, interest).is_err() {
-                slot.conn.fate.is(Why::Failed);
+                slot.conn.fate().is(Why::Failed);
                 return self.close(index);
             }
         }
@@ -300,9 +310,10 @@ impl<S: Service, P: Poller> Table<S, P> {
 
     fn close(&mut self, index: usize) {
         let mut slot = self.slots.remove(index);
-        slot.conn.fate.while_stopping(self.draining);
+        slot.conn.fate().while_stopping(self.draining);
         // Only a descriptor that is not watched can fail here, and then there is nothing to undo.
         let _ = self.poller.remove(slot.fd.as_fd());
+        slot.conn.leave(&mut self.store);
         self.leave();
     }
 

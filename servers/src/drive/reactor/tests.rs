@@ -1,8 +1,8 @@
 //! A loop's table of connections against events by script: stale ones, and a client that always has more. Not here: real pollers.
 
 use super::socket::Socket;
-use super::table::Table;
-use crate::drive::conn::Io as _;
+use super::table;
+use crate::drive::conn::{Conn, Io as _};
 use crate::drive::idle::Idle;
 use crate::drive::limit::Limit;
 use service::echo::Echo;
@@ -44,6 +44,9 @@ impl<const EDGE: bool> Poller for Script<EDGE> {
         None
     }
 }
+
+/// Of state machines, as most loops have it.
+type Table<S, P> = table::Table<S, P, Conn<<S as service::Service>::Conn>>;
 
 fn pair() -> (OwnedFd, UnixStream) {
     let (near, far) = UnixStream::pair().unwrap();
