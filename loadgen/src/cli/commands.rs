@@ -2,7 +2,7 @@
 
 use super::Cli;
 use super::results::Exports;
-use crate::export::{self, Destination};
+use crate::export::{self, Destination, Of};
 use crate::merge::{self, Align};
 use crate::stored::{self, Stored};
 use crate::{Error, compare, selftest, summary};
@@ -175,7 +175,8 @@ fn run_report(args: &Report) -> Result<Exit, Error> {
         let [result] = &results[..] else {
             return Err(Error::Usage("one file at a time can be written in another format".to_owned()));
         };
-        if args.exports.hlog.is_some() && result.finished.latencies.is_empty() {
+        let by_interval = args.exports.of == Of::Latency;
+        if args.exports.hlog.is_some() && by_interval && result.finished.latencies.is_empty() {
             return Err(result.refuse("it has no histograms of its intervals: an older loadgen wrote it"));
         }
         args.exports.write(&result.finished)?;

@@ -5,6 +5,7 @@ mod aborts;
 mod accounting;
 mod cli;
 mod counts;
+mod distributions;
 mod engine;
 mod exports;
 mod files;
