@@ -15,7 +15,7 @@ fn the_truths_hold_or_the_machine_is_to_blame() {
     for run in ["stalls", "queue at 50 %", "queue at 80 %"] {
         let answers = named(&format!("{run}: answers"));
         assert_eq!(answers["expected"], answers["got"], "{text}");
-        assert!(number(answers, "got") > 300.0, "{text}");
+        assert!(number(answers, "got") > 50.0, "{text}");
     }
     // 100 ms in 500 ms at 1,000 a second: 125 of 500 requests wait, 50 ms on average, 12.5 ms over all, whatever the phase.
     let expected = number(named("stalls: mean"), "expected");
