@@ -2,6 +2,7 @@
 
 use crate::abort::{self, Phase, Plan, Rule};
 use crate::draw::Draw;
+use crate::life::{Life, Reconnect};
 use crate::schedule::{Arrivals, Profile};
 use crate::{Error, limits};
 use record::load::LoadConfig;
@@ -48,6 +49,8 @@ pub struct Config {
     pub pipeline: u32,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
+    /// How long connections live beside that, and what follows them.
+    pub life: Life,
     /// The same traffic before the window, thrown away.
     pub warm_up: Duration,
     /// Age from its intended start at which a request counts as late; also how long the end waits for replies.
@@ -166,6 +169,7 @@ impl Config {
             http: None,
             pipeline: 1,
             requests_per_connection: None,
+            life: Life::default(),
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
@@ -254,6 +258,9 @@ impl Config {
         {
             return Some(problem);
         }
+        if let Some(problem) = self.check_life() {
+            return Some(problem);
+        }
         let Ask { kind, size, .. } = self.ask;
         if let Some(dialogue) = &self.raw {
             return self.check_dialogue(dialogue);
@@ -273,6 +280,22 @@ impl Config {
             }
             _ if self.url.http && kind != Kind::Http => {
                 Some(format!("an http:// target cannot serve {kind}: write tcp://"))
+            }
+            _ => None,
+        }
+    }
+
+    fn check_life(&self) -> Option<String> {
+        let speaks_first = match &self.raw {
+            Some(dialogue) => dialogue.banner.is_some(),
+            None => self.ask.kind == Kind::Greeting,
+        };
+        if self.life.reconnect == Reconnect::Eager && speaks_first && !self.persistent() {
+            return Some("a greeting comes with the connect, so no connection can be had before it is needed: leave --reconnect eager out".to_owned());
+        }
+        match self.life.connect_rate_per_s {
+            Some(rate) if !(rate > 0.0 && rate <= 1e9) => {
+                Some("the connect rate must lie above 0 and at most 1000M connects/s".to_owned())
             }
             _ => None,
         }
@@ -344,7 +367,22 @@ impl Config {
             Some(dialogue) => dialogue.ends_connection(),
             None => self.ask.kind == Kind::Greeting,
         };
-        !ends && self.requests_per_connection.is_none_or(|n| n.get() > 1)
+        !ends && !self.one_request_each()
+    }
+
+    /// True where each connection carries one request, which can say so.
+    pub(crate) fn one_request_each(&self) -> bool {
+        self.requests_per_connection == Some(NonZeroU64::MIN) && self.life.requests_to.is_none()
+    }
+
+    /// True where connections are made before the requests that they will carry.
+    pub(crate) fn dials_ahead(&self) -> bool {
+        self.persistent() || self.life.reconnect == Reconnect::Eager
+    }
+
+    /// True where connections end in the course of the run by what was asked for.
+    pub(crate) fn churns(&self) -> bool {
+        self.requests_per_connection.is_some() || self.life.lifetime.is_some() || !self.persistent()
     }
 
     /// Which arrivals thread `index` makes, as `(first, step)`; the same numbers tell its connections from those of others.
@@ -381,6 +419,11 @@ impl Config {
             think: self.think.map(Draw::show_time),
             shard: (self.shard != Shard::WHOLE).then(|| self.shard.to_string()),
             requests_per_connection: self.requests_per_connection.map(NonZeroU64::get),
+            requests_per_connection_to: self.life.requests_to.map(NonZeroU64::get),
+            lifetime: self.life.lifetime.map(Draw::show_time),
+            reconnect: Some(self.life.reconnect.name().to_owned()),
+            connect_rate_per_s: self.life.connect_rate_per_s,
+            pipeline: u64::from(self.pipeline),
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),
             aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),

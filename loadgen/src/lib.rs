@@ -20,6 +20,7 @@ mod error;
 mod export;
 mod flags;
 mod intervals;
+pub mod life;
 mod limits;
 mod live;
 mod merge;

@@ -181,13 +181,15 @@ fn lay_intervals(load: &mut Load, results: &[Stored], offsets: &[u64]) -> Result
                 latency: latency.clone(),
                 failed: interval.failed,
                 max_ns: interval.max_ns.unwrap_or(0),
+                connected_ns: (interval.living.unwrap_or(0.0) * interval.length_ns as f64) as u64,
             })?;
         }
     }
     let start = |i: usize| i as u64 * length_ns;
     let rows = slices.iter().enumerate();
+    let wanted = load.connections.wanted;
     load.intervals =
-        rows.map(|(i, s)| s.record(start(i), length_ns.min(load.elapsed_ns - start(i)))).collect();
+        rows.map(|(i, s)| s.record(start(i), length_ns.min(load.elapsed_ns - start(i)), wanted)).collect();
     let latencies: Vec<_> = slices.into_iter().map(|slice| slice.latency).collect();
     load.histograms.intervals = latencies.iter().map(encode).collect::<Result<_, _>>()?;
     Ok(latencies)

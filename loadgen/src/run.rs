@@ -95,7 +95,7 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let answers: Vec<bool> = all_ready.iter().collect();
         let mut seen = Seen::default();
         let whole = answers.len() == config.threads as usize;
-        if whole && (answers.contains(&true) || !config.persistent()) {
+        if whole && (answers.contains(&true) || !config.dials_ahead()) {
             let line = Timeline::new(config, clock::monotonic_ns() + START_DELAY_NS);
             for start in &starts {
                 // A thread that is gone is found when it is joined.
@@ -130,7 +130,7 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let _ = clock::exact_timers();
     let mut engine = Engine::new(config, index)?;
     engine.tap(tap);
-    if config.persistent() {
+    if config.dials_ahead() {
         engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
     }
     let _ = ready.send(engine.is_connected());
@@ -167,6 +167,7 @@ pub(crate) struct Total {
     threads: Vec<ThreadUse>,
     pub(crate) cut_short: bool,
     pub(crate) gave_up: bool,
+    pub(crate) ran_out: bool,
     open_ns: u64,
     close_ns: u64,
     vanished: Vec<OwnedFd>,
@@ -207,6 +208,7 @@ impl Total {
             run_queue_ns: first.meter.run_queue_ns,
             cut_short: first.cut_short,
             gave_up: first.gave_up,
+            ran_out: first.ran_out,
             open_ns: first.open_ns,
             close_ns: first.close_ns,
             vanished: first.vanished,
@@ -225,6 +227,7 @@ impl Total {
             total.cut_short |= other.cut_short;
             total.gave_up |= other.gave_up;
             total.vanished.extend(other.vanished);
+            total.ran_out &= other.ran_out;
             total.open_ns = total.open_ns.min(other.open_ns);
             total.close_ns = total.close_ns.max(other.close_ns);
         }
@@ -275,7 +278,7 @@ impl Total {
                 peak_rss_bytes: sys::process::usage().peak_rss_bytes,
                 threads: self.threads.clone(),
             },
-            intervals: recorder.intervals.record(elapsed_ns),
+            intervals: recorder.intervals.record(elapsed_ns, u64::from(config.connections)),
             histograms: Histograms {
                 latency: encode(&recorder.latency.histogram)?,
                 service: encode(&recorder.service.histogram)?,

@@ -32,7 +32,7 @@ impl Engine<'_> {
                 }
             }
             State::Ending => self.hear_out(i),
-            State::Resting => {}
+            State::Resting | State::Gone => {}
         }
         clock()
     }
@@ -172,11 +172,13 @@ impl Engine<'_> {
     fn complete(&mut self, i: usize, reusable: bool, now: u64) {
         let slot = &mut self.slots[i];
         slot.replies += 1;
+        slot.barren = 0;
         if slot.aborts_in(abort::Phase::Idle) || slot.aborts_by(abort::Kind::Half) {
             return self.leave(i, now);
         }
         let Some(request) = slot.next_reply() else { return };
-        let spent = slot.limit.is_some_and(|limit| slot.replies >= limit);
+        let old = now >= slot.ends_ns && slot.in_flight() == 0;
+        let spent = old || slot.limit.is_some_and(|limit| slot.replies >= limit);
         if request.arrival.counted {
             let latency_ns = now.saturating_sub(request.arrival.due_ns);
             let service_ns = self.source.is_open().then(|| now.saturating_sub(request.begun_ns));
@@ -203,11 +205,7 @@ impl Engine<'_> {
         let phase = if failure.phase == Phase::Content { Phase::Content } else { Phase::Idle };
         self.note(Failure { phase, ..failure }, false);
         self.disconnect(i);
-        match self.slots[i].state {
-            State::Busy => self.free(i, now),
-            // The timer of one that thinks went with the connection.
-            _ => self.offer(i, now),
-        }
+        self.free(i, now);
     }
 
     /// Counts the requests of the slot as failed and lets its connection go.
@@ -231,7 +229,7 @@ impl Engine<'_> {
     }
 
     /// Counts an error that belongs to no request.
-    fn note(&mut self, failure: Failure, chosen: bool) {
+    pub(super) fn note(&mut self, failure: Failure, chosen: bool) {
         if self.stage == Stage::Window {
             self.recorder.error(failure, chosen);
         }

@@ -6,7 +6,7 @@ mod used;
 pub(crate) use comparison::render_comparison;
 
 use crate::units::{show_bytes, show_ns};
-use record::load::Summary;
+use record::load::{LoadConfig, Summary};
 use record::{Load, VerdictState};
 use std::fmt::{self, Write as _};
 
@@ -35,7 +35,10 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     writeln!(out, "{} for {seconds:.2} s at {}", config.service, load.target)?;
     let loop_ = match config.rate_per_s {
         Some(rate) => format!("open loop, {rate} requests/s in total, {} arrivals", config.arrivals),
-        None => "closed loop".to_owned(),
+        None => match &config.think {
+            Some(think) => format!("closed loop, {think} of thought before each request"),
+            None => "closed loop".to_owned(),
+        },
     };
     writeln!(
         out,
@@ -45,6 +48,7 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         config.seed,
         if config.engine.is_empty() { "epoll" } else { &config.engine }
     )?;
+    lives(config, out)?;
     match load.warm_up_ns {
         0 => writeln!(out, "no warm-up: the window begins with the first request")?,
         ns => writeln!(out, "{} of warm-up before the window, thrown away", show_ns(ns as f64))?,
@@ -62,6 +66,23 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What was asked for about the life of connections, where that was anything.
+fn lives(config: &LoadConfig, out: &mut String) -> fmt::Result {
+    let mut words = Vec::new();
+    match (config.requests_per_connection, config.requests_per_connection_to) {
+        (Some(least), Some(most)) => words.push(format!("{least}..{most} requests each")),
+        (Some(1), None) => words.push("one request each".to_owned()),
+        (Some(n), None) => words.push(format!("{n} requests each")),
+        (None, _) => {}
+    }
+    words.extend(config.lifetime.as_ref().map(|life| format!("closed at an age of {life}")));
+    words.extend(config.connect_rate_per_s.map(|rate| format!("{rate} connects/s in total")));
+    if let Some(how @ ("eager" | "never")) = config.reconnect.as_deref() {
+        words.push(format!("re-connect {how}"));
+    }
+    if words.is_empty() { Ok(()) } else { writeln!(out, "connections: {}", words.join(", ")) }
 }
 
 fn times(load: &Load, out: &mut String) -> fmt::Result {

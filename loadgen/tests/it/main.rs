@@ -8,6 +8,7 @@ mod engine;
 mod exports;
 mod files;
 mod http;
+mod life;
 mod linger;
 mod omission;
 mod peer;

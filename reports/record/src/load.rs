@@ -98,6 +98,21 @@ pub struct LoadConfig {
     pub shard: Option<String>,
     /// Requests on one connection before it is closed; absent for no limit.
     pub requests_per_connection: Option<u64>,
+    /// The upper end, where that is a range and drawn for each connection.
+    #[serde(default)]
+    pub requests_per_connection_to: Option<u64>,
+    /// Age at which a connection is closed, as `30s`, `10s..60s` or `exp:30s`; absent for no limit.
+    #[serde(default)]
+    pub lifetime: Option<String>,
+    /// What follows a connection that has ended: `eager`, `lazy` or `never`; absent in files of older versions.
+    #[serde(default)]
+    pub reconnect: Option<String>,
+    /// Connects per second in total; absent for no limit.
+    #[serde(default)]
+    pub connect_rate_per_s: Option<f64>,
+    /// Requests out at a time on one connection; 0 in files of older versions.
+    #[serde(default)]
+    pub pipeline: u64,
     /// Payload size in bytes.
     pub size_bytes: u64,
     /// Handler work in each request, as in `spin:50us`.
@@ -292,6 +307,12 @@ pub struct Interval {
     pub p99_ns: Option<u64>,
     /// Largest latency.
     pub max_ns: Option<u64>,
+    /// Connections wanted at the same time; 0 in files of older versions.
+    #[serde(default)]
+    pub wanted: u64,
+    /// Connections that lived, the mean over the interval; absent in files of older versions.
+    #[serde(default)]
+    pub living: Option<f64>,
 }
 
 /// Whole distributions, V2 with DEFLATE, base64.
