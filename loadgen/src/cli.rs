@@ -8,7 +8,7 @@ use crate::abort::{self, Plan, Rule};
 use crate::config::{Config, Stop};
 use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, RawFlags, Spoken};
 use crate::search::Search;
-use crate::{Error, run, units};
+use crate::{Error, ports, run, units};
 use clap::Parser;
 use commands::Command;
 use habits::Habits;
@@ -123,6 +123,12 @@ fn execute(args: &Cli) -> Result<Exit, Error> {
     }
     let config = configure(args)?;
     args.results.check()?;
+    config.check()?;
+    if let Some(warning) = ports::forecast(&config).and_then(|ports| ports.warning)
+        && !args.results.quiet
+    {
+        say_beside(&format!("loadgen: warning: {warning}"));
+    }
     let stop = stop_on_signals()?;
     if args.search.is_wanted() {
         return args.search.execute(&config, &args.results, &stop);

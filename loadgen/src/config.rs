@@ -4,6 +4,7 @@ use crate::abort::{self, Phase, Plan, Rule};
 use crate::draw::Draw;
 use crate::life::{Life, Reconnect};
 use crate::schedule::{Arrivals, Profile};
+use crate::sources::Sources;
 use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
@@ -19,6 +20,9 @@ use sys::{Family, Url};
 
 /// Most requests out at a time: each takes 48 bytes of this process, and its own place in the server's buffers.
 const MOST_OUT: u64 = 10_000_000;
+
+/// Connections to this machine beyond which they come from many addresses: less than half of the ports of one.
+const MANY: u64 = 10_000;
 
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
@@ -51,6 +55,10 @@ pub struct Config {
     pub requests_per_connection: Option<NonZeroU64>,
     /// How long connections live beside that, and what follows them.
     pub life: Life,
+    /// More connections, made before the run, which say nothing.
+    pub idle: u32,
+    /// The addresses that connections come from; `None` for the kernel's choice, or [`Sources::loopback`] where that runs out of ports.
+    pub sources: Option<Sources>,
     /// The same traffic before the window, thrown away.
     pub warm_up: Duration,
     /// Age from its intended start at which a request counts as late; also how long the end waits for replies.
@@ -170,6 +178,8 @@ impl Config {
             pipeline: 1,
             requests_per_connection: None,
             life: Life::default(),
+            idle: 0,
+            sources: None,
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
@@ -385,6 +395,18 @@ impl Config {
         self.requests_per_connection.is_some() || self.life.lifetime.is_some() || !self.persistent()
     }
 
+    /// Sockets that are open at the same time.
+    pub(crate) fn sockets(&self) -> u64 {
+        u64::from(self.connections) + u64::from(self.idle)
+    }
+
+    /// The addresses that connections come from, where it is not left to the kernel.
+    pub(crate) fn sources(&self) -> Option<Sources> {
+        let local = self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
+        let many = self.churns() || self.sockets() > MANY;
+        self.sources.clone().or_else(|| (local && many).then(Sources::loopback))
+    }
+
     /// Which arrivals thread `index` makes, as `(first, step)`; the same numbers tell its connections from those of others.
     pub(crate) fn share_of_thread(&self, index: u32) -> (u64, u64) {
         let Shard { index: shard, of } = self.shard;
@@ -424,6 +446,8 @@ impl Config {
             reconnect: Some(self.life.reconnect.name().to_owned()),
             connect_rate_per_s: self.life.connect_rate_per_s,
             pipeline: u64::from(self.pipeline),
+            idle: u64::from(self.idle),
+            source: self.sources().map(|sources| sources.to_string()),
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),
             aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use record::histogram::{self, Exact, decode, encode};
 use record::load::{ErrorCount, Interval, Summary};
-use record::{Load, Verdict};
+use record::{Load, Verdict, VerdictState};
 use std::collections::BTreeMap;
 
 /// How the windows lie to one another.
@@ -73,20 +73,49 @@ fn add_counters(sum: &mut Load, other: &Load) {
     for (kind, count) in &theirs.by_kind {
         *mine.by_kind.entry(kind.clone()).or_default() += count;
     }
+    add_idle(sum, other);
     sum.collateral_errors += other.collateral_errors;
-    let mut errors: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for error in sum.errors.iter().chain(&other.errors) {
-        *errors.entry((error.phase.clone(), error.cause.clone())).or_default() += error.count;
-    }
-    sum.errors =
-        errors.into_iter().map(|((phase, cause), count)| ErrorCount { phase, cause, count }).collect();
-    sum.errors.sort_by_key(|e| std::cmp::Reverse(e.count));
+    sum.errors = add_errors(&sum.errors, &other.errors);
     let (mine, theirs) = (&mut sum.generator, &other.generator);
     mine.cpu_ns += theirs.cpu_ns;
     mine.busy_share = mine.busy_share.max(theirs.busy_share);
     mine.run_queue_wait_ns = mine.run_queue_wait_ns.zip(theirs.run_queue_wait_ns).map(|(a, b)| a + b);
     mine.peak_rss_bytes += theirs.peak_rss_bytes;
     mine.threads.extend(theirs.threads.iter().cloned());
+}
+
+/// The errors of both, the most frequent first.
+fn add_errors(mine: &[ErrorCount], theirs: &[ErrorCount]) -> Vec<ErrorCount> {
+    let mut errors: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for error in mine.iter().chain(theirs) {
+        *errors.entry((&error.phase, &error.cause)).or_default() += error.count;
+    }
+    let row = |((phase, cause), count): ((&str, &str), u64)| ErrorCount {
+        phase: phase.to_owned(),
+        cause: cause.to_owned(),
+        count,
+    };
+    let mut rows: Vec<_> = errors.into_iter().map(row).collect();
+    rows.sort_by_key(|e| std::cmp::Reverse(e.count));
+    rows
+}
+
+/// Adds the idle crowd of another part; its times stay those from the opening of its own window.
+fn add_idle(sum: &mut Load, other: &Load) {
+    let Some(theirs) = &other.idle else { return };
+    let Some(mine) = &mut sum.idle else {
+        sum.idle = Some(theirs.clone());
+        return;
+    };
+    mine.wanted += theirs.wanted;
+    mine.made += theirs.made;
+    mine.refused = add_errors(&mine.refused, &theirs.refused);
+    mine.closed = add_errors(&mine.closed, &theirs.closed);
+    mine.first_closed_ns = mine.first_closed_ns.into_iter().chain(theirs.first_closed_ns).min();
+    mine.last_closed_ns = mine.last_closed_ns.max(theirs.last_closed_ns);
+    mine.youngest_closed_ns = mine.youngest_closed_ns.into_iter().chain(theirs.youngest_closed_ns).min();
+    mine.oldest_closed_ns = mine.oldest_closed_ns.max(theirs.oldest_closed_ns);
+    mine.received_bytes += theirs.received_bytes;
 }
 
 /// What is no sum: rates over the merged window, what was asked for, the verdict.
@@ -102,15 +131,23 @@ fn settle(load: &mut Load, results: &[Stored], align: Align) {
     };
     load.config.connections = combine(&mut all().map(|l| l.config.connections));
     load.config.threads = combine(&mut all().map(|l| l.config.threads));
+    load.config.idle = combine(&mut all().map(|l| l.config.idle));
     load.connections.wanted = combine(&mut all().map(|l| l.connections.wanted));
     load.connections.peak = combine(&mut all().map(|l| l.connections.peak));
-    if align != Align::Chain {
+    // The rate of a shard is that of the whole already.
+    if align != Align::Chain && load.config.shard.is_none() {
         load.config.rate_per_s = all().map(|l| l.config.rate_per_s).sum();
     }
     load.warm_up_ns = all().map(|l| l.warm_up_ns).min().unwrap_or(0);
     let g = &mut load.generator;
     g.cpu_ns_per_request = (load.requests.sent > 0).then(|| g.cpu_ns as f64 / load.requests.sent as f64);
     load.verdict = Verdict::valid();
+    if align != Align::Chain
+        && let Some(problem) = parts::missing_shards(results)
+    {
+        load.verdict.object(VerdictState::Suspect, problem);
+    }
+    load.config.shard = load.config.shard.take().filter(|_| align == Align::Chain);
     for result in results {
         for reason in &result.load().verdict.reasons {
             load.verdict.object(result.load().verdict.state, format!("{}: {reason}", result.path.display()));

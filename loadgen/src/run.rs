@@ -1,12 +1,12 @@
 //! One run: threads, a common start, and what they counted made into a result. Not here: what a thread does, files, words.
 
 use crate::config::{Config, nanoseconds};
-use crate::engine::{Engine, Harvest, Timeline};
+use crate::engine::{CrowdSeen, Engine, Harvest, Timeline};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
-use crate::{Error, statistics, verdict};
+use crate::{Error, ports, statistics, verdict};
 use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
@@ -130,9 +130,11 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let _ = clock::exact_timers();
     let mut engine = Engine::new(config, index)?;
     engine.tap(tap);
+    let limit_ns = nanoseconds(config.timeout.max(DIAL_LIMIT));
     if config.dials_ahead() {
-        engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
+        engine.dial_all(limit_ns, stop)?;
     }
+    engine.gather(limit_ns, stop)?;
     let _ = ready.send(engine.is_connected());
     drop(ready);
     let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
@@ -168,6 +170,7 @@ pub(crate) struct Total {
     pub(crate) cut_short: bool,
     pub(crate) gave_up: bool,
     pub(crate) ran_out: bool,
+    pub(crate) crowd: CrowdSeen,
     open_ns: u64,
     close_ns: u64,
     vanished: Vec<OwnedFd>,
@@ -209,6 +212,7 @@ impl Total {
             cut_short: first.cut_short,
             gave_up: first.gave_up,
             ran_out: first.ran_out,
+            crowd: first.crowd,
             open_ns: first.open_ns,
             close_ns: first.close_ns,
             vanished: first.vanished,
@@ -228,6 +232,7 @@ impl Total {
             total.gave_up |= other.gave_up;
             total.vanished.extend(other.vanished);
             total.ran_out &= other.ran_out;
+            total.crowd.merge(&other.crowd);
             total.open_ns = total.open_ns.min(other.open_ns);
             total.close_ns = total.close_ns.max(other.close_ns);
         }
@@ -289,6 +294,8 @@ impl Total {
             statistics: None,
             server: seen.server,
             host: seen.host,
+            idle: (config.idle > 0).then(|| self.crowd.record(self.open_ns)),
+            ports: ports::forecast(config),
             parts: Vec::new(),
             requests,
         };

@@ -72,7 +72,7 @@ fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
                 .to_owned(),
         );
     }
-    let local = total.recorder.errors.local() + total.dial_errors.local();
+    let local = total.recorder.errors.local() + total.dial_errors.local() + total.crowd.refused.local();
     if local > 0 {
         verdict.object(
             Invalid,
@@ -85,6 +85,12 @@ fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
         let why =
             total.dial_errors.most_frequent().map_or(String::new(), |f| format!(" ({})", f.cause_name()));
         verdict.object(state, format!("{} of {wanted} connections were made{why}", total.peak));
+    }
+    let crowd = &total.crowd;
+    if crowd.made < crowd.wanted {
+        let why = crowd.refused.most_frequent().map_or(String::new(), |f| format!(" ({})", f.cause_name()));
+        verdict
+            .object(Suspect, format!("{} of {} idle connections were made{why}", crowd.made, crowd.wanted));
     }
     let clamped = total.recorder.latency.clamped;
     if clamped > 0 {

@@ -7,9 +7,8 @@ use crate::life::Reconnect;
 use crate::tally::{Failure, Phase};
 use service::client::Client as _;
 use std::cmp::Reverse;
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::AsFd as _;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
@@ -21,15 +20,6 @@ const WAVE: usize = 64;
 
 /// Receive buffer of a connection that will not read its reply, in bytes: the less it takes, the sooner the server's write blocks.
 const SMALL_BUFFER: usize = 4096;
-
-/// Source addresses that connections to this machine come from in turn, where each carries few requests: 127.0.1.1 and those that
-/// follow.
-///
-/// An address has some 28,000 ports for one destination, and a port whose connection we closed rests for a second at the least
-/// (tcp(7), tcp_tw_reuse). At 50,000 connections a second one address runs out, and the kernel's search for a free port becomes what
-/// is measured: one machine showed 13,000 and 60,000 requests a second for the same server from trial to trial. All of 127.0.0.0/8
-/// is this machine.
-const SOURCES: u8 = 200;
 
 /// First wait after a connect that met a full queue (Unix), in nanoseconds, and how often it doubles: up to 6.4 ms. Short beside
 /// what fills a queue, and long enough that a thousand clients who wait do not take the processor from the server.
@@ -154,13 +144,9 @@ impl Engine<'_> {
     /// Tries to connect. The queue of a Unix listener may be full, which connect(2) says at once (EAGAIN): the listener is there
     /// and busy, so this is no failure; it is tried again, and the time counts as the connect's.
     pub(super) fn knock(&mut self, i: usize, now: u64) {
-        let source = self.source_address();
+        let small = self.slots[i].leaves_reply();
+        let dialled = self.start_connect(small.then_some(SMALL_BUFFER));
         let slot = &mut self.slots[i];
-        let buffer = slot.leaves_reply().then_some(SMALL_BUFFER);
-        let dialled = match source {
-            Some((source, address)) => socket::connect_start_from(source, address, buffer),
-            None => socket::connect_start(&self.config.url.address, buffer),
-        };
         let fd = match dialled {
             Ok(fd) => fd,
             Err(error) if error.kind() == ErrorKind::WouldBlock && self.config.is_unix() => {
@@ -180,14 +166,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Where the next connection comes from and goes to, when the first is not to be the kernel's choice: see [`SOURCES`].
-    fn source_address(&mut self) -> Option<(Ipv4Addr, SocketAddr)> {
-        let address = self.config.url.ip().filter(|ip| ip.is_ipv4() && ip.ip().is_loopback())?;
-        if !self.config.churns() {
-            return None;
-        }
-        self.dialled = self.dialled.wrapping_add(1);
-        Some((Ipv4Addr::new(127, 0, 1, 1 + self.dialled % SOURCES), address))
+    /// Starts to connect, from the next source address where there are several to choose from.
+    pub(super) fn start_connect(&mut self, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+        let (Some(sources), Some(target)) = (&self.sources, self.config.url.ip()) else {
+            return socket::connect_start(&self.config.url.address, receive_buffer);
+        };
+        let (first, step) = self.config.share_of_thread(self.index);
+        let source = sources.nth(first.wrapping_add(self.dialled.wrapping_mul(step)));
+        self.dialled += 1;
+        socket::connect_start_from(source, target, receive_buffer)
     }
 
     /// The connect that was under way is decided.

@@ -13,7 +13,10 @@ use sys::{Event, Interest};
 impl Engine<'_> {
     /// Handles one event; returns the clock behind it.
     pub(super) fn on_event(&mut self, event: &Event) -> u64 {
-        let Some(i) = self.slot_of(event.key) else { return clock() };
+        let Some(i) = self.slot_of(event.key) else {
+            self.on_crowd(event);
+            return clock();
+        };
         match self.slots[i].state {
             State::Dialling => self.on_dialled(i),
             // Room to write is no reason to go where the reply is waited for.

@@ -12,6 +12,7 @@
 //!   its true latency, and a connection that stays silent stays occupied, as it would for a client that waits. What is still
 //!   out when the end has waited for `timeout` is counted as unanswered, with its age.
 
+mod crowd;
 mod dial;
 mod events;
 mod leave;
@@ -23,15 +24,18 @@ mod source;
 mod stages;
 mod uring;
 
+pub(crate) use crowd::CrowdSeen;
 pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
 use crate::config::{Config, Mechanism, nanoseconds};
 use crate::draw::Draw;
 use crate::recorder::Recorder;
+use crate::sources::Sources;
 use crate::tally::Tally;
 use crate::tap::Tap;
 use crate::{Error, limits};
+use crowd::Crowd;
 use lines::Lines;
 use meter::Meter;
 use service::Kind;
@@ -96,8 +100,10 @@ pub(crate) struct Engine<'a> {
     peak: u64,
     ever_connected: bool,
     refusals: u64,
-    /// Connects tried, by which the source address is chosen.
-    dialled: u8,
+    /// Connects tried, by which the source address is chosen, where there are several.
+    dialled: u64,
+    sources: Option<Sources>,
+    crowd: Crowd,
     dial_errors: Tally,
     /// Since when the run waits for a reply: the last one came, or the first request went out into the silence.
     waiting_since_ns: u64,
@@ -141,6 +147,7 @@ pub(crate) struct Harvest {
     pub(crate) gave_up: bool,
     /// Sockets of clients that vanished.
     pub(crate) vanished: Vec<OwnedFd>,
+    pub(crate) crowd: CrowdSeen,
     /// Its connections had all ended, and were not to be replaced.
     pub(crate) ran_out: bool,
 }
@@ -195,6 +202,8 @@ impl<'a> Engine<'a> {
             ever_connected: false,
             refusals: 0,
             dialled: 0,
+            sources: config.sources(),
+            crowd: Crowd::new((config.idle / threads + u32::from(index < config.idle % threads)) as usize),
             dial_errors: Tally::new(),
             waiting_since_ns: 0,
             last_resolved_ns: 0,

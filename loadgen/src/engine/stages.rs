@@ -179,6 +179,7 @@ impl Engine<'_> {
             gave_up: self.gave_up,
             vanished: self.vanished,
             ran_out: self.ran_out,
+            crowd: self.crowd.seen,
         }
     }
 }

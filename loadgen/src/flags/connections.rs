@@ -3,6 +3,7 @@
 use crate::config::Mechanism;
 use crate::draw::Draw;
 use crate::life::Reconnect;
+use crate::sources::Sources;
 use crate::{Config, Error, units};
 use std::num::NonZeroU64;
 
@@ -36,6 +37,13 @@ pub(crate) struct ConnectionFlags {
     /// Connects/s in total, those before the run included; a request that waits for one goes on counting
     #[arg(long, value_name = "N", hide_short_help = true, value_parser = units::parse_rate, help_heading = "Connections")]
     connect_rate: Option<f64>,
+    /// More connections, made before the run, which say nothing; counted apart, with those that the server closes and when
+    #[arg(long, value_name = "N", hide_short_help = true, default_value = "0", value_parser = units::parse_count, help_heading = "Connections")]
+    idle: u64,
+    /// Addresses that connections come from in turn, ADDRESS or CIDR, ,-separated, as 127.0.0.0/8 [default: the kernel's choice; on
+    /// this machine, for many connections or short ones, 127.0.1.1 to 127.0.1.200]
+    #[arg(long, value_name = "ADDRESSES", hide_short_help = true, help_heading = "Connections")]
+    source: Option<Sources>,
 }
 
 fn parse_reconnect(text: &str) -> Result<Reconnect, String> {
@@ -57,6 +65,8 @@ impl ConnectionFlags {
         config.life.lifetime = self.lifetime;
         config.life.reconnect = self.reconnect;
         config.life.connect_rate_per_s = self.connect_rate;
+        config.sources.clone_from(&self.source);
+        config.idle = u32::try_from(self.idle).unwrap_or(u32::MAX);
         Ok(())
     }
 }

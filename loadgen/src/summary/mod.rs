@@ -22,6 +22,7 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     heading(load, out)?;
     times(load, out)?;
     requests(load, out)?;
+    beside(load, out)?;
     errors(load, out)?;
     used::certainty(load, out)?;
     used::generator(load, out)?;
@@ -139,6 +140,33 @@ fn requests(load: &Load, out: &mut String) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// The connections that say nothing, and what was expected of source ports.
+fn beside(load: &Load, out: &mut String) -> fmt::Result {
+    if let Some(idle) = &load.idle {
+        write!(out, "  {} of {} idle connections made", idle.made, idle.wanted)?;
+        let closed: u64 = idle.closed.iter().map(|e| e.count).sum();
+        match (idle.first_closed_ns, idle.last_closed_ns) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (first as f64 / 1e9, last as f64 / 1e9);
+                writeln!(
+                    out,
+                    ", {closed} closed by the server, from {first:.2} s to {last:.2} s of the window"
+                )?;
+            }
+            _ => writeln!(out, ", none closed by the server")?,
+        }
+        for (what, rows) in [("not made", &idle.refused), ("closed", &idle.closed)] {
+            for row in rows {
+                writeln!(out, "  {:>10}  {what}: {} {}", row.count, row.phase, row.cause)?;
+            }
+        }
+    }
+    match load.ports.as_ref().and_then(|ports| ports.warning.as_ref()) {
+        Some(warning) => writeln!(out, "  {warning}"),
+        None => Ok(()),
+    }
 }
 
 fn errors(load: &Load, out: &mut String) -> fmt::Result {

@@ -4,6 +4,7 @@
 mod aborts;
 mod accounting;
 mod cli;
+mod crowd;
 mod engine;
 mod exports;
 mod files;
