@@ -8,7 +8,7 @@ use crate::abort::{self, Plan, Rule};
 use crate::config::{Config, Stop};
 use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, MisfitFlags, RawFlags, Spoken};
 use crate::search::Search;
-use crate::{Error, run, units};
+use crate::{Error, ports, run, units};
 use clap::Parser;
 use commands::Command;
 use habits::Habits;
@@ -17,7 +17,6 @@ pub(crate) use results::Results;
 use service::{Kind, Work};
 use std::ffi::OsString;
 use std::io::Write as _;
-use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
@@ -76,9 +75,6 @@ struct Cli {
     /// Work a sized or http request asks for, as sleep:1ms
     #[arg(long, value_name = "WORK", help_heading = "Requests")]
     work: Option<Work>,
-    /// Replies after which a connection is made anew
-    #[arg(long, value_name = "N", help_heading = "Requests")]
-    requests_per_connection: Option<NonZeroU64>,
     /// Age at which a request is late, not cut off
     #[arg(long, default_value = "2s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Requests")]
     timeout: Duration,
@@ -129,6 +125,12 @@ fn execute(args: &Cli) -> Result<Exit, Error> {
     }
     let config = configure(args)?;
     args.results.check()?;
+    config.check()?;
+    if let Some(warning) = ports::forecast(&config).and_then(|ports| ports.warning)
+        && !args.results.quiet
+    {
+        say_beside(&format!("loadgen: warning: {warning}"));
+    }
     let stop = stop_on_signals()?;
     if args.search.is_wanted() {
         return args.search.execute(&config, &args.results, &stop);
@@ -154,11 +156,11 @@ fn configure(args: &Cli) -> Result<Config, Error> {
     args.arrivals.apply(timed, args.search.is_wanted(), &mut config)?;
     config.warm_up = args.warm_up;
     config.timeout = args.timeout;
-    config.requests_per_connection = args.requests_per_connection.or(args.habits.per_connection());
     config.aborts = Plan::new([args.abort.clone(), args.habits.aborts()?].concat()).map_err(Error::Usage)?;
     args.misfits.apply(&mut config);
     config.ask.seed = args.seed;
     args.connection.apply(&mut config)?;
+    config.requests_per_connection = config.requests_per_connection.or(args.habits.per_connection());
     configure_requests(args, &mut config)?;
     Ok(config)
 }

@@ -2,8 +2,10 @@
 
 use crate::abort::{self, Phase, Plan, Rule};
 use crate::draw::Draw;
+use crate::life::{Life, Reconnect};
 use crate::misfit::{self, Misfit};
 use crate::schedule::{Arrivals, Profile};
+use crate::sources::Sources;
 use crate::{Error, limits};
 use record::load::LoadConfig;
 use service::Kind;
@@ -19,6 +21,9 @@ use sys::{Family, Url};
 
 /// Most requests out at a time: each takes 48 bytes of this process, and its own place in the server's buffers.
 const MOST_OUT: u64 = 10_000_000;
+
+/// Connections to this machine beyond which they come from many addresses: less than half of the ports of one.
+const MANY: u64 = 10_000;
 
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
@@ -49,6 +54,12 @@ pub struct Config {
     pub pipeline: u32,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
+    /// How long connections live beside that, and what follows them.
+    pub life: Life,
+    /// More connections, made before the run, which say nothing.
+    pub idle: u32,
+    /// The addresses that connections come from; `None` for the kernel's choice, or [`Sources::loopback`] where that runs out of ports.
+    pub sources: Option<Sources>,
     /// The same traffic before the window, thrown away.
     pub warm_up: Duration,
     /// Age from its intended start at which a request counts as late; also how long the end waits for replies.
@@ -169,6 +180,9 @@ impl Config {
             http: None,
             pipeline: 1,
             requests_per_connection: None,
+            life: Life::default(),
+            idle: 0,
+            sources: None,
             warm_up: Duration::ZERO,
             timeout: Duration::from_secs(2),
             aborts: Plan::default(),
@@ -258,6 +272,9 @@ impl Config {
         {
             return Some(problem);
         }
+        if let Some(problem) = self.check_life() {
+            return Some(problem);
+        }
         let Ask { kind, size, .. } = self.ask;
         if let Some(dialogue) = &self.raw {
             return self.check_dialogue(dialogue);
@@ -305,6 +322,22 @@ impl Config {
     pub(crate) fn healthy(&self) -> u32 {
         let taken: u32 = misfit::counts(&self.misfits, self.connections).iter().sum();
         self.connections.saturating_sub(taken)
+    }
+
+    fn check_life(&self) -> Option<String> {
+        let speaks_first = match &self.raw {
+            Some(dialogue) => dialogue.banner.is_some(),
+            None => self.ask.kind == Kind::Greeting,
+        };
+        if self.life.reconnect == Reconnect::Eager && speaks_first && !self.persistent() {
+            return Some("a greeting comes with the connect, so no connection can be had before it is needed: leave --reconnect eager out".to_owned());
+        }
+        match self.life.connect_rate_per_s {
+            Some(rate) if !(rate > 0.0 && rate <= 1e9) => {
+                Some("the connect rate must lie above 0 and at most 1000M connects/s".to_owned())
+            }
+            _ => None,
+        }
     }
 
     fn check_pipeline(&self) -> Option<String> {
@@ -373,7 +406,34 @@ impl Config {
             Some(dialogue) => dialogue.ends_connection(),
             None => self.ask.kind == Kind::Greeting,
         };
-        !ends && self.requests_per_connection.is_none_or(|n| n.get() > 1)
+        !ends && !self.one_request_each()
+    }
+
+    /// True where each connection carries one request, which can say so.
+    pub(crate) fn one_request_each(&self) -> bool {
+        self.requests_per_connection == Some(NonZeroU64::MIN) && self.life.requests_to.is_none()
+    }
+
+    /// True where connections are made before the requests that they will carry.
+    pub(crate) fn dials_ahead(&self) -> bool {
+        self.persistent() || self.life.reconnect == Reconnect::Eager
+    }
+
+    /// True where connections end in the course of the run by what was asked for.
+    pub(crate) fn churns(&self) -> bool {
+        self.requests_per_connection.is_some() || self.life.lifetime.is_some() || !self.persistent()
+    }
+
+    /// Sockets that are open at the same time.
+    pub(crate) fn sockets(&self) -> u64 {
+        u64::from(self.connections) + u64::from(self.idle)
+    }
+
+    /// The addresses that connections come from, where it is not left to the kernel.
+    pub(crate) fn sources(&self) -> Option<Sources> {
+        let local = self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
+        let many = self.churns() || self.sockets() > MANY;
+        self.sources.clone().or_else(|| (local && many).then(Sources::loopback))
     }
 
     /// Which arrivals thread `index` makes, as `(first, step)`; the same numbers tell its connections from those of others.
@@ -415,6 +475,13 @@ impl Config {
             think: self.think.map(Draw::show_time),
             shard: (self.shard != Shard::WHOLE).then(|| self.shard.to_string()),
             requests_per_connection: self.requests_per_connection.map(NonZeroU64::get),
+            requests_per_connection_to: self.life.requests_to.map(NonZeroU64::get),
+            lifetime: self.life.lifetime.map(Draw::show_time),
+            reconnect: Some(self.life.reconnect.name().to_owned()),
+            connect_rate_per_s: self.life.connect_rate_per_s,
+            pipeline: u64::from(self.pipeline),
+            idle: u64::from(self.idle),
+            source: self.sources().map(|sources| sources.to_string()),
             size_bytes: self.ask.size,
             work: self.ask.work.map(|work| work.to_string()),
             aborts: self.aborts.rules().iter().map(ToString::to_string).collect(),

@@ -22,16 +22,18 @@ pub(crate) struct Slice {
     pub(crate) latency: Histogram<u32>,
     pub(crate) failed: u64,
     pub(crate) max_ns: u64,
+    /// Time that connections lived in it, all together, in nanoseconds.
+    pub(crate) connected_ns: u64,
 }
 
 impl Slice {
     pub(crate) fn new() -> Result<Self, Error> {
         let latency = Histogram::new_with_bounds(LOW_NS, HIGH_NS, 2).map_err(Error::histogram)?;
-        Ok(Self { latency, failed: 0, max_ns: 0 })
+        Ok(Self { latency, failed: 0, max_ns: 0, connected_ns: 0 })
     }
 
     /// As the record has it.
-    pub(crate) fn record(&self, start_ns: u64, length_ns: u64) -> Interval {
+    pub(crate) fn record(&self, start_ns: u64, length_ns: u64, wanted: u64) -> Interval {
         let some = !self.latency.is_empty();
         let at = |percent| some.then(|| self.latency.value_at_percentile(percent).min(self.max_ns));
         Interval {
@@ -42,6 +44,8 @@ impl Slice {
             p50_ns: at(50.0),
             p99_ns: at(99.0),
             max_ns: some.then_some(self.max_ns),
+            wanted,
+            living: (length_ns > 0).then(|| self.connected_ns as f64 / length_ns as f64),
         }
     }
 
@@ -49,10 +53,12 @@ impl Slice {
         self.latency.reset();
         self.failed = 0;
         self.max_ns = 0;
+        self.connected_ns = 0;
     }
 
     pub(crate) fn merge(&mut self, other: &Self) -> Result<(), Error> {
         self.failed += other.failed;
+        self.connected_ns += other.connected_ns;
         self.max_ns = self.max_ns.max(other.max_ns);
         self.latency.add(&other.latency).map_err(Error::histogram)
     }
@@ -67,6 +73,9 @@ pub(crate) struct Intervals {
     current: usize,
     /// The clock at the end of the current interval.
     current_end_ns: u64,
+    /// Connections that live, and since when that is not accounted for.
+    living: u64,
+    living_since_ns: u64,
 }
 
 impl Intervals {
@@ -84,7 +93,15 @@ impl Intervals {
             }
         };
         let slices = (0..count.max(1)).map(|_| Slice::new()).collect::<Result<_, _>>()?;
-        Ok(Self { slices, length_ns, start_ns: 0, current: 0, current_end_ns: length_ns })
+        Ok(Self {
+            slices,
+            length_ns,
+            start_ns: 0,
+            current: 0,
+            current_end_ns: length_ns,
+            living: 0,
+            living_since_ns: u64::MAX,
+        })
     }
 
     /// The window opens at `now`.
@@ -92,6 +109,32 @@ impl Intervals {
         self.start_ns = now;
         self.current = 0;
         self.current_end_ns = now + self.length_ns;
+        self.living_since_ns = now;
+    }
+
+    /// The window closes at `now`: what lives from then on counts nowhere.
+    pub(crate) fn close(&mut self, now: u64) {
+        self.living(now, 0);
+        self.living_since_ns = u64::MAX;
+    }
+
+    /// From `now` on, so many connections live; called before the window too.
+    pub(crate) fn living(&mut self, now: u64, connections: u64) {
+        let (slices, length_ns) = (self.slices.len() as u64, self.length_ns);
+        // Behind the last interval nothing is counted: it would make the mean too large.
+        while self.living > 0 && self.living_since_ns < now {
+            let at = (self.living_since_ns - self.start_ns) / length_ns;
+            let until = now.min(self.start_ns + (at + 1) * length_ns);
+            if at >= slices {
+                break;
+            }
+            self.slices[at as usize].connected_ns += self.living * (until - self.living_since_ns);
+            self.living_since_ns = until;
+        }
+        if self.living_since_ns != u64::MAX {
+            self.living_since_ns = self.living_since_ns.max(now);
+        }
+        self.living = connections;
     }
 
     /// A reply came.
@@ -175,9 +218,10 @@ impl Intervals {
         self.rows(elapsed_ns).into_iter().map(|(_, _, slice)| slice.latency.clone()).collect()
     }
 
-    /// As the record has it.
-    pub(crate) fn record(&self, elapsed_ns: u64) -> Vec<Interval> {
-        self.rows(elapsed_ns).into_iter().map(|(start, length, slice)| slice.record(start, length)).collect()
+    /// As the record has it, where `wanted` connections were.
+    pub(crate) fn record(&self, elapsed_ns: u64, wanted: u64) -> Vec<Interval> {
+        let rows = self.rows(elapsed_ns).into_iter();
+        rows.map(|(start, length, slice)| slice.record(start, length, wanted)).collect()
     }
 }
 
@@ -195,7 +239,7 @@ mod tests {
         intervals.completed(1_000 + 100 * MS, 7);
         intervals.failed(1_000 + 120 * MS);
         intervals.completed(1_000 + 900 * MS, 9);
-        let rows = intervals.record(250 * MS);
+        let rows = intervals.record(250 * MS, 4);
         let seen: Vec<_> =
             rows.iter().map(|r| (r.start_ns / MS, r.length_ns / MS, r.completed, r.failed)).collect();
         assert_eq!(seen, [(0, 100, 1, 0), (100, 100, 1, 1), (200, 50, 1, 0)]);
@@ -209,7 +253,7 @@ mod tests {
             intervals.reach(second * 1_000 * MS).unwrap();
             intervals.completed(second * 1_000 * MS, second + 1);
         }
-        let rows = intervals.record(100_000 * MS);
+        let rows = intervals.record(100_000 * MS, 4);
         assert_eq!(rows.iter().map(|r| r.completed).sum::<u64>(), 100);
         assert_eq!(rows[0].length_ns, 200 * MS);
         assert_eq!((rows[5].completed, rows[5].max_ns), (1, Some(2)));
@@ -217,6 +261,24 @@ mod tests {
         other.start(0);
         other.completed(1_000 * MS, 3);
         other.merge(intervals).unwrap();
-        assert_eq!(other.record(100_000 * MS)[5].completed, 2);
+        assert_eq!(other.record(100_000 * MS, 4)[5].completed, 2);
+    }
+
+    #[test]
+    fn living_connections_are_weighed_by_their_time() {
+        let mut intervals = Intervals::new(Stop::After(Duration::from_millis(300))).unwrap();
+        intervals.living(5 * MS, 3);
+        intervals.start(10 * MS);
+        intervals.living(60 * MS, 4);
+        intervals.living(160 * MS, 2);
+        intervals.living(290 * MS, 0);
+        intervals.living(900 * MS, 7);
+        intervals.living(950 * MS, 0);
+        let living =
+            |i: &Intervals| i.record(300 * MS, 4).iter().map(|r| r.living.unwrap()).collect::<Vec<_>>();
+        assert_eq!(living(&intervals), [3.5, 3.0, 1.6]);
+        let twice = intervals.clone();
+        intervals.merge(twice).unwrap();
+        assert_eq!(living(&intervals), [7.0, 6.0, 3.2]);
     }
 }

@@ -1,7 +1,7 @@
-//! What the machine allows, looked at before the run: descriptors, source ports. Not here: raising more than the soft limit.
+//! What the machine allows, looked at before the run: descriptors, source addresses and ports. Not here: raising more than the soft limit.
 
 use crate::abort::Kind;
-use crate::{Config, Error};
+use crate::{Config, Error, ports};
 
 /// Descriptors that a process needs beside its connections: standard streams, one epoll a thread, output files, and some in hand.
 const SPARE: u64 = 32;
@@ -11,7 +11,7 @@ const SPARE: u64 = 32;
 /// # Errors
 /// [`Error::Usage`] with what to do about it.
 pub(crate) fn check(config: &Config) -> Result<(), Error> {
-    let wanted = u64::from(config.connections);
+    let wanted = config.sockets();
     let need = wanted + u64::from(config.threads) + SPARE;
     let (soft, hard) = sys::process::descriptor_limit();
     if need > soft {
@@ -25,13 +25,42 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
              lower --connections, or raise the limit (ulimit -Hn, LimitNOFILE=)"
         )));
     }
-    // A Unix socket takes no port.
-    let ports = source_ports().filter(|_| !config.is_unix()).unwrap_or(u64::MAX);
-    if wanted > ports {
+    check_sources(config)?;
+    let Some(ports) = ports::forecast(config) else { return Ok(()) };
+    let there = ports.per_source.saturating_mul(ports.sources);
+    if wanted > there {
         return Err(Error::Usage(format!(
-            "{wanted} connections to one address need as many source ports and there are {ports}: \
-             lower --connections, or widen net.ipv4.ip_local_port_range"
+            "{wanted} connections to one address need as many source ports and there are {there} ({} for each of {} source \
+             addresses): give more addresses (--source, 127.0.0.0/8 for this machine), lower --connections, or widen \
+             net.ipv4.ip_local_port_range",
+            ports.per_source, ports.sources
         )));
+    }
+    Ok(())
+}
+
+/// Whether connections can come from where they are to come from.
+fn check_sources(config: &Config) -> Result<(), Error> {
+    let Some(sources) = &config.sources else { return Ok(()) };
+    let Some(target) = config.url.ip().map(|ip| ip.ip()) else {
+        return Err(Error::Usage("a Unix socket has no source addresses: leave --source out".to_owned()));
+    };
+    for source in sources.samples() {
+        if source.is_ipv4() != target.is_ipv4() {
+            return Err(Error::Usage(format!(
+                "--source {source} cannot reach {target}: one is IPv4, the other IPv6"
+            )));
+        }
+        if source.is_loopback() && !target.is_loopback() {
+            return Err(Error::Usage(format!(
+                "--source {source} is for targets on this machine, and {target} is none"
+            )));
+        }
+        if let Err(error) = sys::socket::may_come_from(source) {
+            return Err(Error::Usage(format!(
+                "--source {source}: {error}: `ip address` lists the addresses of this machine"
+            )));
+        }
     }
     Ok(())
 }
@@ -48,15 +77,8 @@ pub(crate) fn room_for_the_vanished(config: &Config) -> usize {
     let _ = sys::process::raise_descriptor_limit();
     let (soft, _) = sys::process::descriptor_limit();
     let threads = u64::from(config.threads);
-    let free = soft.saturating_sub(u64::from(config.connections) + threads + SPARE);
+    let free = soft.saturating_sub(config.sockets() + threads + SPARE);
     (free.min(MOST_VANISHED) / threads) as usize
-}
-
-fn source_ports() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-    let (low, high) = text.trim().split_once(char::is_whitespace)?;
-    let (low, high): (u64, u64) = (low.parse().ok()?, high.trim().parse().ok()?);
-    Some((high + 1).saturating_sub(low))
 }
 
 /// What is asked for where a reply must be more than buffers can hold.

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use hdrhistogram::Histogram;
 use record::histogram::{self, Exact, decode, encode};
 use record::load::{ErrorCount, Interval, Summary};
-use record::{Load, Verdict};
+use record::{Load, Verdict, VerdictState};
 use std::collections::BTreeMap;
 
 /// How the windows lie to one another.
@@ -74,23 +74,15 @@ fn add_counters(sum: &mut Load, other: &Load) {
     for (kind, count) in &theirs.by_kind {
         *mine.by_kind.entry(kind.clone()).or_default() += count;
     }
+    add_idle(sum, other);
     sum.collateral_errors += other.collateral_errors;
-    add_errors(&mut sum.errors, &other.errors);
+    sum.errors = add_errors(&sum.errors, &other.errors);
     let (mine, theirs) = (&mut sum.generator, &other.generator);
     mine.cpu_ns += theirs.cpu_ns;
     mine.busy_share = mine.busy_share.max(theirs.busy_share);
     mine.run_queue_wait_ns = mine.run_queue_wait_ns.zip(theirs.run_queue_wait_ns).map(|(a, b)| a + b);
     mine.peak_rss_bytes += theirs.peak_rss_bytes;
     mine.threads.extend(theirs.threads.iter().cloned());
-}
-
-fn add_errors(sum: &mut Vec<ErrorCount>, other: &[ErrorCount]) {
-    let mut errors: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for error in sum.iter().chain(other) {
-        *errors.entry((error.phase.clone(), error.cause.clone())).or_default() += error.count;
-    }
-    *sum = errors.into_iter().map(|((phase, cause), count)| ErrorCount { phase, cause, count }).collect();
-    sum.sort_by_key(|e| std::cmp::Reverse(e.count));
 }
 
 /// Adds what the slow and mute clients did, family by family.
@@ -107,7 +99,7 @@ fn add_misfits(load: &mut Load, others: &[Stored]) -> Result<(), Error> {
             mine.connections += theirs.connections;
             mine.exchanges += theirs.exchanges;
             mine.ended_by_server += theirs.ended_by_server;
-            add_errors(&mut mine.errors, &theirs.errors);
+            mine.errors = add_errors(&mine.errors, &theirs.errors);
             let mut both = decode(&mine.latency)?;
             both.add(decode(&theirs.latency)?).map_err(|error| other.refuse(error.to_string()))?;
             let mut exact = exact(&mine.latency_ns);
@@ -117,6 +109,40 @@ fn add_misfits(load: &mut Load, others: &[Stored]) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The errors of both, the most frequent first.
+fn add_errors(mine: &[ErrorCount], theirs: &[ErrorCount]) -> Vec<ErrorCount> {
+    let mut errors: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    for error in mine.iter().chain(theirs) {
+        *errors.entry((&error.phase, &error.cause)).or_default() += error.count;
+    }
+    let row = |((phase, cause), count): ((&str, &str), u64)| ErrorCount {
+        phase: phase.to_owned(),
+        cause: cause.to_owned(),
+        count,
+    };
+    let mut rows: Vec<_> = errors.into_iter().map(row).collect();
+    rows.sort_by_key(|e| std::cmp::Reverse(e.count));
+    rows
+}
+
+/// Adds the idle crowd of another part; its times stay those from the opening of its own window.
+fn add_idle(sum: &mut Load, other: &Load) {
+    let Some(theirs) = &other.idle else { return };
+    let Some(mine) = &mut sum.idle else {
+        sum.idle = Some(theirs.clone());
+        return;
+    };
+    mine.wanted += theirs.wanted;
+    mine.made += theirs.made;
+    mine.refused = add_errors(&mine.refused, &theirs.refused);
+    mine.closed = add_errors(&mine.closed, &theirs.closed);
+    mine.first_closed_ns = mine.first_closed_ns.into_iter().chain(theirs.first_closed_ns).min();
+    mine.last_closed_ns = mine.last_closed_ns.max(theirs.last_closed_ns);
+    mine.youngest_closed_ns = mine.youngest_closed_ns.into_iter().chain(theirs.youngest_closed_ns).min();
+    mine.oldest_closed_ns = mine.oldest_closed_ns.max(theirs.oldest_closed_ns);
+    mine.received_bytes += theirs.received_bytes;
 }
 
 /// What is no sum: rates over the merged window, what was asked for, the verdict.
@@ -132,15 +158,23 @@ fn settle(load: &mut Load, results: &[Stored], align: Align) {
     };
     load.config.connections = combine(&mut all().map(|l| l.config.connections));
     load.config.threads = combine(&mut all().map(|l| l.config.threads));
+    load.config.idle = combine(&mut all().map(|l| l.config.idle));
     load.connections.wanted = combine(&mut all().map(|l| l.connections.wanted));
     load.connections.peak = combine(&mut all().map(|l| l.connections.peak));
-    if align != Align::Chain {
+    // The rate of a shard is that of the whole already.
+    if align != Align::Chain && load.config.shard.is_none() {
         load.config.rate_per_s = all().map(|l| l.config.rate_per_s).sum();
     }
     load.warm_up_ns = all().map(|l| l.warm_up_ns).min().unwrap_or(0);
     let g = &mut load.generator;
     g.cpu_ns_per_request = (load.requests.sent > 0).then(|| g.cpu_ns as f64 / load.requests.sent as f64);
     load.verdict = Verdict::valid();
+    if align != Align::Chain
+        && let Some(problem) = parts::missing_shards(results)
+    {
+        load.verdict.object(VerdictState::Suspect, problem);
+    }
+    load.config.shard = load.config.shard.take().filter(|_| align == Align::Chain);
     for result in results {
         for reason in &result.load().verdict.reasons {
             load.verdict.object(result.load().verdict.state, format!("{}: {reason}", result.path.display()));
@@ -219,13 +253,15 @@ fn lay_intervals(load: &mut Load, results: &[Stored], offsets: &[u64]) -> Result
                 latency: latency.clone(),
                 failed: interval.failed,
                 max_ns: interval.max_ns.unwrap_or(0),
+                connected_ns: (interval.living.unwrap_or(0.0) * interval.length_ns as f64) as u64,
             })?;
         }
     }
     let start = |i: usize| i as u64 * length_ns;
     let rows = slices.iter().enumerate();
+    let wanted = load.connections.wanted;
     load.intervals =
-        rows.map(|(i, s)| s.record(start(i), length_ns.min(load.elapsed_ns - start(i)))).collect();
+        rows.map(|(i, s)| s.record(start(i), length_ns.min(load.elapsed_ns - start(i)), wanted)).collect();
     let latencies: Vec<_> = slices.into_iter().map(|slice| slice.latency).collect();
     load.histograms.intervals = latencies.iter().map(encode).collect::<Result<_, _>>()?;
     Ok(latencies)

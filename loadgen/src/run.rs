@@ -1,12 +1,12 @@
 //! One run: threads, a common start, and what they counted made into a result. Not here: what a thread does, files, words.
 
 use crate::config::{Config, nanoseconds};
-use crate::engine::{Crowd, Engine, Harvest, Timeline, look_after};
+use crate::engine::{Crowd, Engine, Harvest, IdlersSeen, Timeline, look_after};
 use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
-use crate::{Error, statistics, verdict};
+use crate::{Error, ports, statistics, verdict};
 use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
@@ -108,7 +108,7 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let answers: Vec<bool> = all_ready.iter().collect();
         let mut seen = Seen::default();
         let whole = answers.len() == config.threads as usize;
-        if whole && (answers.contains(&true) || !config.persistent()) {
+        if whole && (answers.contains(&true) || !config.dials_ahead()) {
             let line = Timeline::new(config, clock::monotonic_ns() + START_DELAY_NS);
             for start in &starts {
                 // A thread that is gone is found when it is joined.
@@ -143,9 +143,11 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let _ = clock::exact_timers();
     let mut engine = Engine::new(config, index)?;
     engine.tap(tap);
-    if config.persistent() {
-        engine.dial_all(nanoseconds(config.timeout.max(DIAL_LIMIT)), stop)?;
+    let limit_ns = nanoseconds(config.timeout.max(DIAL_LIMIT));
+    if config.dials_ahead() {
+        engine.dial_all(limit_ns, stop)?;
     }
+    engine.gather(limit_ns, stop)?;
     let _ = ready.send(engine.is_connected());
     drop(ready);
     let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
@@ -180,6 +182,8 @@ pub(crate) struct Total {
     threads: Vec<ThreadUse>,
     pub(crate) cut_short: bool,
     pub(crate) gave_up: bool,
+    pub(crate) ran_out: bool,
+    pub(crate) idlers: IdlersSeen,
     open_ns: u64,
     close_ns: u64,
     vanished: Vec<OwnedFd>,
@@ -220,6 +224,8 @@ impl Total {
             run_queue_ns: first.meter.run_queue_ns,
             cut_short: first.cut_short,
             gave_up: first.gave_up,
+            ran_out: first.ran_out,
+            idlers: first.idlers,
             open_ns: first.open_ns,
             close_ns: first.close_ns,
             vanished: first.vanished,
@@ -238,6 +244,8 @@ impl Total {
             total.cut_short |= other.cut_short;
             total.gave_up |= other.gave_up;
             total.vanished.extend(other.vanished);
+            total.ran_out &= other.ran_out;
+            total.idlers.merge(&other.idlers);
             total.open_ns = total.open_ns.min(other.open_ns);
             total.close_ns = total.close_ns.max(other.close_ns);
         }
@@ -301,7 +309,7 @@ impl Total {
                 peak_rss_bytes: sys::process::usage().peak_rss_bytes,
                 threads: self.threads.clone(),
             },
-            intervals: recorder.intervals.record(elapsed_ns),
+            intervals: recorder.intervals.record(elapsed_ns, u64::from(config.connections)),
             histograms: Histograms {
                 latency: encode(&recorder.latency.histogram)?,
                 service: encode(&recorder.service.histogram)?,
@@ -315,6 +323,8 @@ impl Total {
             statistics: None,
             server: seen.server,
             host: seen.host,
+            idle: (config.idle > 0).then(|| self.idlers.record(self.open_ns)),
+            ports: ports::forecast(config),
             parts: Vec::new(),
             requests,
         };

@@ -34,7 +34,7 @@ pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
     if rate > 0.0 {
         Ok(rate)
     } else {
-        Err("a rate of 0 makes no load; leave --rate out for a closed loop".to_owned())
+        Err("a rate of 0 makes no load: leave the flag out for no schedule and no limit".to_owned())
     }
 }
 

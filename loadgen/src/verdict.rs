@@ -75,13 +75,30 @@ fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
         verdict
             .object(Suspect, format!("ended before all requests were made: no reply came for {patience:?}"));
     }
-    blame_machine(total.recorder.errors.local() + total.dial_errors.local(), verdict);
+    if total.ran_out {
+        verdict.object(
+            Suspect,
+            "every connection had ended before the window did, and --reconnect never replaces none"
+                .to_owned(),
+        );
+    }
+    let recorder = &total.recorder;
+    blame_machine(
+        recorder.errors.local() + total.dial_errors.local() + total.idlers.refused.local(),
+        verdict,
+    );
     let wanted = u64::from(config.connections);
-    if config.persistent() && total.peak < wanted {
+    if config.dials_ahead() && total.peak < wanted {
         let state = if (total.peak as f64) < wanted as f64 * CONNECTED { Invalid } else { Suspect };
         let why =
             total.dial_errors.most_frequent().map_or(String::new(), |f| format!(" ({})", f.cause_name()));
         verdict.object(state, format!("{} of {wanted} connections were made{why}", total.peak));
+    }
+    let idlers = &total.idlers;
+    if idlers.made < idlers.wanted {
+        let why = idlers.refused.most_frequent().map_or(String::new(), |f| format!(" ({})", f.cause_name()));
+        verdict
+            .object(Suspect, format!("{} of {} idle connections were made{why}", idlers.made, idlers.wanted));
     }
     let clamped = total.recorder.latency.clamped;
     if clamped > 0 {

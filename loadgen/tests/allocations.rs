@@ -63,11 +63,12 @@ fn a_hundred_times_the_requests_take_no_more_allocations() {
             sys::alloc::count() - before
         };
         // What is allocated once is allocated by the first run too; the queue of an open loop that cannot keep up is seen
-        // to beforehand up to 4096, and doubles beyond.
+        // to beforehand up to 4096, and doubles beyond. Each interval of a run that takes long on a busy machine takes some for its
+        // results; one for each request would be 9,900 more.
         let few = allocations(100);
         let many = allocations(10_000);
         assert!(
-            many < few + 200,
+            many < few + 2_000,
             "{engine:?} {pacing:?} {limit:?}: {few} for 100 requests, {many} for 10000"
         );
     }

@@ -3,13 +3,12 @@
 use super::slot::State;
 use super::{Engine, Stage};
 use crate::Error;
+use crate::life::Reconnect;
 use crate::tally::{Failure, Phase};
 use service::client::Client as _;
 use std::cmp::Reverse;
-use std::io::ErrorKind;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroU64;
-use std::os::fd::AsFd as _;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
@@ -21,15 +20,6 @@ const WAVE: usize = 64;
 
 /// Receive buffer of a connection that will not read its reply, in bytes: the less it takes, the sooner the server's write blocks.
 const SMALL_BUFFER: usize = 4096;
-
-/// Source addresses that connections to this machine come from in turn, where each carries few requests: 127.0.1.1 and those that
-/// follow.
-///
-/// An address has some 28,000 ports for one destination, and a port whose connection we closed rests for a second at the least
-/// (tcp(7), tcp_tw_reuse). At 50,000 connections a second one address runs out, and the kernel's search for a free port becomes what
-/// is measured: one machine showed 13,000 and 60,000 requests a second for the same server from trial to trial. All of 127.0.0.0/8
-/// is this machine.
-const SOURCES: u8 = 200;
 
 /// First wait after a connect that met a full queue (Unix), in nanoseconds, and how often it doubles: up to 6.4 ms. Short beside
 /// what fills a queue, and long enough that a thousand clients who wait do not take the processor from the server.
@@ -48,7 +38,8 @@ impl Engine<'_> {
     /// # Errors
     /// [`Error::Setup`] when the poller fails, which it does not.
     pub(crate) fn dial_all(&mut self, limit_ns: u64, stop: &AtomicBool) -> Result<(), Error> {
-        let deadline = clock() + limit_ns;
+        let deadline = clock() + limit_ns + self.slots.len() as u64 * self.connect_gap_ns;
+        self.ahead = true;
         self.idle.clear();
         self.slots.iter_mut().for_each(|slot| slot.offered = false);
         let (mut next, count) = (0, self.slots.len());
@@ -71,6 +62,7 @@ impl Engine<'_> {
         for i in next..count {
             self.free(i, clock());
         }
+        self.ahead = false;
         Ok(())
     }
 
@@ -80,19 +72,81 @@ impl Engine<'_> {
         slot.state = State::Dialling;
         slot.dialled_ns = now;
         slot.turned_away = 0;
+        if self.connect_gap_ns > 0 {
+            // Each takes the next turn; turns that nobody took are gone, so that no burst follows a pause.
+            let turn_ns = self.next_connect_ns.max(now);
+            self.next_connect_ns = turn_ns + self.connect_gap_ns;
+            if turn_ns > now {
+                return self.set_timer(i, turn_ns);
+            }
+        }
         self.knock(i, now);
+    }
+
+    /// The moment to connect has come: by the connect rate, or for another try at a full queue.
+    pub(super) fn knock_again(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        if slot.fd.is_some() {
+            return;
+        }
+        if slot.turned_away == 0 {
+            slot.dialled_ns = now;
+        }
+        self.knock(i, now);
+    }
+
+    /// A place whose connection has ended: true where it can take a request, which then connects.
+    pub(super) fn follow(&mut self, i: usize, now: u64) -> bool {
+        let slot = &mut self.slots[i];
+        if slot.fd.is_some() || !slot.lived || self.ahead || matches!(self.stage, Stage::Drain { .. }) {
+            return true;
+        }
+        match self.config.life.reconnect {
+            Reconnect::Lazy => return true,
+            Reconnect::Never => {
+                slot.state = State::Gone;
+                self.gone += 1;
+            }
+            Reconnect::Eager => {
+                slot.barren += 1;
+                match slot.barren.max(slot.refusals + 1) - 1 {
+                    0 => self.dial(i, now),
+                    times => self.rest(i, times, now),
+                }
+            }
+        }
+        false
+    }
+
+    /// Nothing for a while, after something has failed so many `times`.
+    fn rest(&mut self, i: usize, times: u32, now: u64) {
+        let rest_ns = REST_NS.checked_shl(times - 1).unwrap_or(LONGEST_REST_NS).min(LONGEST_REST_NS);
+        self.slots[i].state = State::Resting;
+        self.set_timer(i, now + rest_ns);
+    }
+
+    /// The rest is over.
+    pub(super) fn wake(&mut self, i: usize, now: u64) {
+        let slot = &mut self.slots[i];
+        if slot.lived && self.config.life.reconnect == Reconnect::Eager && self.stage.is_running() {
+            self.dial(i, now);
+        } else {
+            self.free(i, now);
+        }
+    }
+
+    /// Closes a connection that is old enough and idle.
+    pub(super) fn retire(&mut self, i: usize, now: u64) {
+        self.disconnect(i);
+        self.free(i, now);
     }
 
     /// Tries to connect. The queue of a Unix listener may be full, which connect(2) says at once (EAGAIN): the listener is there
     /// and busy, so this is no failure; it is tried again, and the time counts as the connect's.
     pub(super) fn knock(&mut self, i: usize, now: u64) {
-        let source = self.source_address();
+        let small = self.slots[i].leaves_reply();
+        let dialled = self.start_connect(small.then_some(SMALL_BUFFER));
         let slot = &mut self.slots[i];
-        let buffer = slot.leaves_reply().then_some(SMALL_BUFFER);
-        let dialled = match source {
-            Some((source, address)) => socket::connect_start_from(source, address, buffer),
-            None => socket::connect_start(&self.config.url.address, buffer),
-        };
         let fd = match dialled {
             Ok(fd) => fd,
             Err(error) if error.kind() == ErrorKind::WouldBlock && self.config.is_unix() => {
@@ -112,12 +166,15 @@ impl Engine<'_> {
         }
     }
 
-    /// Where the next connection comes from and goes to, when the first is not to be the kernel's choice: see [`SOURCES`].
-    fn source_address(&mut self) -> Option<(Ipv4Addr, SocketAddr)> {
-        let address = self.config.url.ip().filter(|ip| ip.is_ipv4() && ip.ip().is_loopback())?;
-        self.config.requests_per_connection?;
-        self.dialled = self.dialled.wrapping_add(1);
-        Some((Ipv4Addr::new(127, 0, 1, 1 + self.dialled % SOURCES), address))
+    /// Starts to connect, from the next source address where there are several to choose from.
+    pub(super) fn start_connect(&mut self, receive_buffer: Option<usize>) -> io::Result<OwnedFd> {
+        let (Some(sources), Some(target)) = (&self.sources, self.config.url.ip()) else {
+            return socket::connect_start(&self.config.url.address, receive_buffer);
+        };
+        let (first, step) = self.config.share_of_thread(self.index);
+        let source = sources.nth(first.wrapping_add(self.dialled.wrapping_mul(step)));
+        self.dialled += 1;
+        socket::connect_start_from(source, target, receive_buffer)
     }
 
     /// The connect that was under way is decided.
@@ -133,11 +190,20 @@ impl Engine<'_> {
         self.ever_connected = true;
         self.live += 1;
         self.peak = self.peak.max(self.live);
+        self.recorder.intervals.living(now, self.live);
+        let seed = self.config.ask.seed;
         let slot = &mut self.slots[i];
         slot.refusals = 0;
         slot.client.open();
-        slot.limit = self.config.requests_per_connection.map(NonZeroU64::get);
+        slot.lived = true;
+        let id =
+            super::connection_number(self.config, self.index, slot.index) << 32 | u64::from(slot.generation);
+        slot.limit = self.config.life.limit(self.config.requests_per_connection, seed, id);
+        slot.ends_ns = self.config.life.ends_ns(now, seed, id);
         slot.state = State::Busy;
+        if slot.ends_ns < u64::MAX {
+            self.timers.push(Reverse((slot.ends_ns, slot.key())));
+        }
         if self.stage == Stage::Window {
             self.recorder.connections_made += 1;
             self.recorder.connect.add(now.saturating_sub(slot.dialled_ns));
@@ -160,15 +226,19 @@ impl Engine<'_> {
         self.refusals += 1;
         let slot = &mut self.slots[i];
         slot.refusals += 1;
-        let rest_ns = REST_NS.checked_shl(slot.refusals - 1).unwrap_or(LONGEST_REST_NS).min(LONGEST_REST_NS);
-        if slot.request.is_none() {
-            self.dial_errors.add(failure, 1);
-            self.disconnect(i);
-            return self.free(i, now);
+        let times = slot.refusals;
+        if slot.request.is_some() {
+            self.end_failed(i, failure, now);
+            return self.rest(i, times, now);
         }
-        self.end_failed(i, failure, now);
-        self.slots[i].state = State::Resting;
-        self.set_timer(i, now + rest_ns);
+        self.disconnect(i);
+        if self.ahead {
+            self.dial_errors.add(failure, 1);
+            self.free(i, now);
+        } else {
+            self.note(failure, false);
+            self.rest(i, times, now);
+        }
     }
 
     /// Tells the poller what to watch the connection for; false when it could not be told, and the connection is given up.

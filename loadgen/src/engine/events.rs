@@ -14,7 +14,10 @@ use sys::{Event, Interest};
 impl Engine<'_> {
     /// Handles one event; returns the clock behind it.
     pub(super) fn on_event(&mut self, event: &Event) -> u64 {
-        let Some(i) = self.slot_of(event.key) else { return clock() };
+        let Some(i) = self.slot_of(event.key) else {
+            self.on_crowd(event);
+            return clock();
+        };
         match self.slots[i].state {
             State::Dialling => self.on_dialled(i),
             // Room to write is no reason to go where the reply is waited for.
@@ -33,7 +36,7 @@ impl Engine<'_> {
                 }
             }
             State::Ending => self.hear_out(i),
-            State::Resting => {}
+            State::Resting | State::Gone => {}
         }
         clock()
     }
@@ -173,11 +176,13 @@ impl Engine<'_> {
     fn complete(&mut self, i: usize, reusable: bool, now: u64) {
         let slot = &mut self.slots[i];
         slot.replies += 1;
+        slot.barren = 0;
         if slot.aborts_in(abort::Phase::Idle) || slot.aborts_by(abort::Kind::Half) {
             return self.leave(i, now);
         }
         let Some(request) = slot.next_reply() else { return };
-        let spent = slot.limit.is_some_and(|limit| slot.replies >= limit);
+        let old = now >= slot.ends_ns && slot.in_flight() == 0;
+        let spent = old || slot.limit.is_some_and(|limit| slot.replies >= limit);
         if request.arrival.counted {
             let times = Times {
                 latency_ns: now.saturating_sub(request.arrival.due_ns),
@@ -207,11 +212,7 @@ impl Engine<'_> {
         let phase = if failure.phase == Phase::Content { Phase::Content } else { Phase::Idle };
         self.note(Failure { phase, ..failure }, false);
         self.disconnect(i);
-        match self.slots[i].state {
-            State::Busy => self.free(i, now),
-            // The timer of one that thinks went with the connection.
-            _ => self.offer(i, now),
-        }
+        self.free(i, now);
     }
 
     /// Counts the requests of the slot as failed and lets its connection go.
@@ -235,7 +236,7 @@ impl Engine<'_> {
     }
 
     /// Counts an error that belongs to no request.
-    fn note(&mut self, failure: Failure, chosen: bool) {
+    pub(super) fn note(&mut self, failure: Failure, chosen: bool) {
         if self.stage == Stage::Window {
             self.recorder.error(failure, chosen);
         }

@@ -16,6 +16,7 @@ mod after;
 mod crowd;
 mod dial;
 mod events;
+mod idlers;
 mod leave;
 mod lines;
 mod linger;
@@ -27,15 +28,18 @@ mod uring;
 
 pub(crate) use after::look as look_after;
 pub(crate) use crowd::Crowd;
+pub(crate) use idlers::IdlersSeen;
 pub(crate) use source::Timeline;
 pub(crate) use stages::PATIENCE;
 
 use crate::config::{Config, Mechanism, nanoseconds};
 use crate::draw::Draw;
 use crate::recorder::Recorder;
+use crate::sources::Sources;
 use crate::tally::Tally;
 use crate::tap::Tap;
 use crate::{Error, limits};
+use idlers::Idlers;
 use lines::Lines;
 use meter::Meter;
 use service::client::Client as _;
@@ -99,8 +103,10 @@ pub(crate) struct Engine<'a> {
     peak: u64,
     ever_connected: bool,
     refusals: u64,
-    /// Connects tried, by which the source address is chosen.
-    dialled: u8,
+    /// Connects tried, by which the source address is chosen, where there are several.
+    dialled: u64,
+    sources: Option<Sources>,
+    idlers: Idlers,
     dial_errors: Tally,
     /// Since when the run waits for a reply: the last one came, or the first request went out into the silence.
     waiting_since_ns: u64,
@@ -110,6 +116,14 @@ pub(crate) struct Engine<'a> {
     /// Sockets of clients that vanished, kept until the run is over, and how many there is room for.
     vanished: Vec<OwnedFd>,
     vanish_room: usize,
+    /// Places that have no connection any more, and that none had when the window closed.
+    gone: usize,
+    ran_out: bool,
+    /// Connections are made before the run.
+    ahead: bool,
+    /// Between two connects, and when the next one may begin; 0 for no limit.
+    connect_gap_ns: u64,
+    next_connect_ns: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -136,6 +150,9 @@ pub(crate) struct Harvest {
     pub(crate) gave_up: bool,
     /// Sockets of clients that vanished.
     pub(crate) vanished: Vec<OwnedFd>,
+    pub(crate) idlers: IdlersSeen,
+    /// Its connections had all ended, and were not to be replaced.
+    pub(crate) ran_out: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -147,7 +164,10 @@ impl<'a> Engine<'a> {
         let (threads, connections) = (config.threads, config.connections);
         let count = connections / threads + u32::from(index < connections % threads);
         let mut ask = config.ask.clone();
-        ask.close |= config.requests_per_connection.is_some_and(|n| n.get() == 1);
+        ask.close |= config.one_request_each();
+        // The connects of all threads and shards take turns.
+        let gap =
+            |turns: u64| config.life.connect_rate_per_s.map_or(0, |rate| (turns as f64 * 1e9 / rate) as u64);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
         let client = config.clients(ask);
         let client = |i: u32| client(connection_number(config, index, i));
@@ -180,6 +200,8 @@ impl<'a> Engine<'a> {
             ever_connected: false,
             refusals: 0,
             dialled: 0,
+            sources: config.sources(),
+            idlers: Idlers::new((config.idle / threads + u32::from(index < config.idle % threads)) as usize),
             dial_errors: Tally::new(),
             waiting_since_ns: 0,
             last_resolved_ns: 0,
@@ -187,6 +209,11 @@ impl<'a> Engine<'a> {
             gave_up: false,
             vanished: Vec::new(),
             vanish_room: limits::room_for_the_vanished(config),
+            gone: 0,
+            ran_out: false,
+            ahead: false,
+            connect_gap_ns: gap(config.share_of_thread(0).1),
+            next_connect_ns: clock() + gap(config.share_of_thread(index).0),
         })
     }
 
@@ -223,7 +250,8 @@ impl<'a> Engine<'a> {
         let mut until = now + LONGEST_WAIT_NS;
         if let Some(Reverse((at, _))) = self.timers.peek() {
             // Only what belongs to the load is worth the polling: see SPIN_NS.
-            let early_ns = if self.config.think.is_some() { SPIN_NS } else { 0 };
+            let exact = self.config.think.is_some() || self.connect_gap_ns > 0;
+            let early_ns = if exact { SPIN_NS } else { 0 };
             until = until.min(at.saturating_sub(early_ns));
         }
         until = until.min(self.stage.ends_ns(&self.line, now));
@@ -253,6 +281,12 @@ impl<'a> Engine<'a> {
         // At most once round: a server that ends every connection at once must not keep the thread here.
         for _ in 0..self.slots.len() * self.config.pipeline as usize {
             let Some(&i) = self.idle.front() else { return };
+            if !self.slots[i as usize].usable() {
+                // Its connection has ended since, and another is made first, or none.
+                self.idle.pop_front();
+                self.slots[i as usize].offered = false;
+                continue;
+            }
             let Some(waiting) = self.next_waiting(now) else { return };
             self.idle.pop_front();
             self.slots[i as usize].offered = false;
@@ -325,13 +359,15 @@ impl<'a> Engine<'a> {
     /// Lets the connection of a slot go.
     fn disconnect(&mut self, i: usize) {
         let slot = &mut self.slots[i];
-        if slot.fd.is_some() && slot.state != State::Dialling {
-            self.live -= 1;
-        }
+        let lived = slot.fd.is_some() && slot.state != State::Dialling;
         if let (Some(lines), Some(line)) = (&mut self.lines, slot.line.take()) {
             lines.let_go(line, slot.fd.take());
         }
         slot.disconnect();
+        if lived {
+            self.live -= 1;
+            self.recorder.intervals.living(clock(), self.live);
+        }
     }
 
     /// The slot can carry the next request.
@@ -341,16 +377,18 @@ impl<'a> Engine<'a> {
         if slot.think_ns > 0 && slot.state == State::Free {
             slot.thinks_until_ns = now + std::mem::take(&mut slot.think_ns);
         }
-        self.offer(i, now);
+        if self.slots[i].state == State::Busy || self.follow(i, now) {
+            self.offer(i, now);
+        }
     }
 
     /// Puts the slot among those that can take a request, where it can.
     fn offer(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
         let out = slot.in_flight();
-        let usable = out == 0 && slot.state == State::Free || slot.state == State::Busy && slot.fd.is_some();
-        let spent = slot.limit.is_some_and(|limit| slot.replies + out as u64 >= limit);
-        if usable && !spent && out < self.config.pipeline as usize && !slot.offered {
+        let spent = slot.fd.is_some()
+            && (now >= slot.ends_ns || slot.limit.is_some_and(|limit| slot.replies + out as u64 >= limit));
+        if slot.usable() && !spent && out < self.config.pipeline as usize && !slot.offered {
             if slot.thinks_until_ns > now {
                 let at_ns = slot.thinks_until_ns;
                 return self.set_timer(i, at_ns);
@@ -370,12 +408,14 @@ impl<'a> Engine<'a> {
             self.timers.pop();
             let Some(i) = self.slot_of(key) else { continue };
             match self.slots[i].state {
-                State::Resting => self.free(i, now),
+                State::Resting => self.wake(i, now),
                 State::Leaving => self.check_left(i, now),
                 State::Busy => self.give_up_sending(i, now),
-                State::Dialling => self.knock(i, now),
                 State::Ending => self.give_up_hearing(i, now),
+                State::Dialling => self.knock_again(i, now),
+                State::Free if now >= self.slots[i].ends_ns => self.retire(i, now),
                 State::Free => self.offer(i, now),
+                State::Gone => {}
             }
         }
     }

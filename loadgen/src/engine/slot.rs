@@ -24,6 +24,8 @@ pub(super) enum State {
     Dialling,
     /// A request is out.
     Busy,
+    /// Its connection has ended and none follows.
+    Gone,
     /// Waits for its moment to close: see `leave`.
     Leaving,
     /// Shut for writing by plan, and waiting for the server to end the connection.
@@ -73,8 +75,13 @@ pub(super) struct Slot {
     leftover: Vec<u8>,
     /// Replies on this connection.
     pub(super) replies: u64,
-    /// Replies after which it is closed.
+    /// Replies after which it is closed, and when it is too old.
     pub(super) limit: Option<u64>,
+    pub(super) ends_ns: u64,
+    /// There has been a connection.
+    pub(super) lived: bool,
+    /// Connections in a row that ended without a reply.
+    pub(super) barren: u32,
     /// Connects that failed since the last one that did not.
     pub(super) refusals: u32,
     /// When it became free.
@@ -122,6 +129,9 @@ impl Slot {
             leftover: Vec::new(),
             replies: 0,
             limit: None,
+            ends_ns: u64::MAX,
+            lived: false,
+            barren: 0,
             refusals: 0,
             free_since_ns: 0,
             think_ns: 0,
@@ -267,6 +277,15 @@ impl Slot {
         self.client.on_end().map(|_| ()).map_err(Failure::mismatch)
     }
 
+    /// True where a request can go on it, now or after a connect.
+    pub(super) fn usable(&self) -> bool {
+        match self.state {
+            State::Free => self.in_flight() == 0,
+            State::Busy => self.fd.is_some(),
+            _ => false,
+        }
+    }
+
     /// Requests that are out.
     pub(super) fn in_flight(&self) -> usize {
         usize::from(self.request.is_some()) + self.behind.len()
@@ -290,6 +309,7 @@ impl Slot {
         self.halved = false;
         self.leftover.clear();
         self.replies = 0;
+        self.ends_ns = u64::MAX;
         if !self.out.is_empty() {
             self.out = Output::new();
         }

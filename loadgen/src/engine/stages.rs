@@ -24,6 +24,11 @@ pub(super) enum Stage {
 }
 
 impl Stage {
+    /// True while requests may begin.
+    pub(super) const fn is_running(self) -> bool {
+        !matches!(self, Self::Drain { .. })
+    }
+
     /// When the clock alone changes something.
     pub(super) fn ends_ns(self, line: &Timeline, now: u64) -> u64 {
         match self {
@@ -66,6 +71,7 @@ impl Engine<'_> {
         self.stage = Stage::Window;
         self.recorder.bytes = record::load::Bytes::default();
         self.recorder.intervals.start(self.line.open_ns);
+        self.recorder.intervals.living(now, self.live);
         self.meter.open(now);
         self.waiting_since_ns = now;
         self.last_resolved_ns = now;
@@ -79,6 +85,10 @@ impl Engine<'_> {
         self.recorder.intervals.reach(now)?;
         if self.source.is_exhausted(now) && self.queue.is_empty() && self.outstanding == 0 {
             self.close(self.last_resolved_ns, now);
+            return Ok(true);
+        }
+        if self.gone == self.slots.len() {
+            self.close(now, now);
             return Ok(true);
         }
         let patience = self.timeout_ns.saturating_mul(u64::from(PATIENCE));
@@ -102,6 +112,8 @@ impl Engine<'_> {
         self.source.stop(closed_ns);
         self.line.close_ns = closed_ns;
         self.meter.close(now);
+        self.recorder.intervals.close(closed_ns);
+        self.ran_out = self.gone == self.slots.len();
         while let Some(waiting) = self.queue.pop_front() {
             if waiting.arrival.counted {
                 self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
@@ -166,6 +178,8 @@ impl Engine<'_> {
             cut_short: self.cut_short,
             gave_up: self.gave_up,
             vanished: self.vanished,
+            ran_out: self.ran_out,
+            idlers: self.idlers.seen,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Align;
 use crate::Error;
+use crate::config::Shard;
 use crate::stored::Stored;
 use record::Load;
 use record::analysis::Part;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What parts of one load may differ in; everything else that was asked for, now or in later versions, has to be the same.
-const MAY_DIFFER: [&str; 4] = ["connections", "threads", "rate_per_s", "seed"];
+const MAY_DIFFER: [&str; 7] = ["connections", "idle", "threads", "rate_per_s", "seed", "shard", "source"];
 
 /// Two windows of one load lie over each other for at least this share of the shorter one.
 const OVERLAP: f64 = 0.5;
@@ -29,10 +30,36 @@ pub(super) fn belong(first: &Stored, other: &Stored, align: Align) -> Result<(),
     if let Some((what, mine, theirs)) = differences(a, b, align).into_iter().next() {
         return apart(&what, &mine, &theirs);
     }
+    if align != Align::Chain && shard(first).map(|s| s.of) != shard(other).map(|s| s.of) {
+        return apart("shard", &show_shard(a), &show_shard(b));
+    }
     if a.config.rate_per_s.is_some() != b.config.rate_per_s.is_some() {
         return apart("arrivals", &a.config.arrivals, &b.config.arrivals);
     }
     Ok(())
+}
+
+/// Which shard a result is of; a result of the whole is none.
+fn shard(result: &Stored) -> Option<Shard> {
+    result.load().config.shard.as_ref()?.parse().ok()
+}
+
+fn show_shard(load: &Load) -> String {
+    load.config.shard.clone().unwrap_or_else(|| "none".to_owned())
+}
+
+/// What keeps shards from being the whole run: those that are missing, or are there twice.
+pub(super) fn missing_shards(results: &[Stored]) -> Option<String> {
+    let mut there: Vec<u32> = results.iter().filter_map(|r| Some(shard(r)?.index)).collect();
+    let of = shard(results.first()?)?.of;
+    there.sort_unstable();
+    let count = there.len();
+    there.dedup();
+    if there.len() < count {
+        return Some("a shard is there twice: its requests are no others".to_owned());
+    }
+    let missing = of as usize - there.len();
+    (missing > 0).then(|| format!("{missing} of {of} shards are missing: the rate is that of all"))
 }
 
 /// What was asked for and is not the same, as `(name, mine, theirs)`.

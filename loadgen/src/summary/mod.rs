@@ -7,7 +7,7 @@ mod used;
 pub(crate) use comparison::render_comparison;
 
 use crate::units::{show_bytes, show_ns};
-use record::load::Summary;
+use record::load::{LoadConfig, Summary};
 use record::{Load, VerdictState};
 use std::fmt::{self, Write as _};
 
@@ -23,6 +23,7 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     heading(load, out)?;
     times(load, out)?;
     requests(load, out)?;
+    beside(load, out)?;
     trouble::errors(load, out)?;
     trouble::aborts(load, out)?;
     trouble::misfits(load, out)?;
@@ -39,7 +40,10 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     writeln!(out, "{} for {seconds:.2} s at {}", config.service, load.target)?;
     let loop_ = match config.rate_per_s {
         Some(rate) => format!("open loop, {rate} requests/s in total, {} arrivals", config.arrivals),
-        None => "closed loop".to_owned(),
+        None => match &config.think {
+            Some(think) => format!("closed loop, {think} of thought before each request"),
+            None => "closed loop".to_owned(),
+        },
     };
     writeln!(
         out,
@@ -49,6 +53,7 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         config.seed,
         if config.engine.is_empty() { "epoll" } else { &config.engine }
     )?;
+    lives(config, out)?;
     match load.warm_up_ns {
         0 => writeln!(out, "no warm-up: the window begins with the first request")?,
         ns => writeln!(out, "{} of warm-up before the window, thrown away", show_ns(ns as f64))?,
@@ -66,6 +71,23 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// What was asked for about the life of connections, where that was anything.
+fn lives(config: &LoadConfig, out: &mut String) -> fmt::Result {
+    let mut words = Vec::new();
+    match (config.requests_per_connection, config.requests_per_connection_to) {
+        (Some(least), Some(most)) => words.push(format!("{least}..{most} requests each")),
+        (Some(1), None) => words.push("one request each".to_owned()),
+        (Some(n), None) => words.push(format!("{n} requests each")),
+        (None, _) => {}
+    }
+    words.extend(config.lifetime.as_ref().map(|life| format!("closed at an age of {life}")));
+    words.extend(config.connect_rate_per_s.map(|rate| format!("{rate} connects/s in total")));
+    if let Some(how @ ("eager" | "never")) = config.reconnect.as_deref() {
+        words.push(format!("re-connect {how}"));
+    }
+    if words.is_empty() { Ok(()) } else { writeln!(out, "connections: {}", words.join(", ")) }
 }
 
 fn times(load: &Load, out: &mut String) -> fmt::Result {
@@ -129,6 +151,33 @@ fn requests(load: &Load, out: &mut String) -> fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// The connections that say nothing, and what was expected of source ports.
+fn beside(load: &Load, out: &mut String) -> fmt::Result {
+    if let Some(idle) = &load.idle {
+        write!(out, "  {} of {} idle connections made", idle.made, idle.wanted)?;
+        let closed: u64 = idle.closed.iter().map(|e| e.count).sum();
+        match (idle.first_closed_ns, idle.last_closed_ns) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (first as f64 / 1e9, last as f64 / 1e9);
+                writeln!(
+                    out,
+                    ", {closed} closed by the server, from {first:.2} s to {last:.2} s of the window"
+                )?;
+            }
+            _ => writeln!(out, ", none closed by the server")?,
+        }
+        for (what, rows) in [("not made", &idle.refused), ("closed", &idle.closed)] {
+            for row in rows {
+                writeln!(out, "  {:>10}  {what}: {} {}", row.count, row.phase, row.cause)?;
+            }
+        }
+    }
+    match load.ports.as_ref().and_then(|ports| ports.warning.as_ref()) {
+        Some(warning) => writeln!(out, "  {warning}"),
+        None => Ok(()),
+    }
 }
 
 /// The verdict in a word.

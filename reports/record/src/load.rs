@@ -80,6 +80,12 @@ pub struct Load {
     /// What the kernel of this host counted in the window.
     #[serde(default)]
     pub host: Option<Host>,
+    /// The connections that say nothing, where some were asked for.
+    #[serde(default)]
+    pub idle: Option<IdleCrowd>,
+    /// Source ports as they were forecast before the run; absent for a Unix socket.
+    #[serde(default)]
+    pub ports: Option<Ports>,
     /// The results that this one was merged from; empty for a run.
     #[serde(default)]
     pub parts: Vec<Part>,
@@ -115,6 +121,27 @@ pub struct LoadConfig {
     pub shard: Option<String>,
     /// Requests on one connection before it is closed; absent for no limit.
     pub requests_per_connection: Option<u64>,
+    /// The upper end, where that is a range and drawn for each connection.
+    #[serde(default)]
+    pub requests_per_connection_to: Option<u64>,
+    /// Age at which a connection is closed, as `30s`, `10s..60s` or `exp:30s`; absent for no limit.
+    #[serde(default)]
+    pub lifetime: Option<String>,
+    /// What follows a connection that has ended: `eager`, `lazy` or `never`; absent in files of older versions.
+    #[serde(default)]
+    pub reconnect: Option<String>,
+    /// Connects per second in total; absent for no limit.
+    #[serde(default)]
+    pub connect_rate_per_s: Option<f64>,
+    /// Connections beside those, which say nothing.
+    #[serde(default)]
+    pub idle: u64,
+    /// Addresses that connections come from in turn; absent where the kernel chooses.
+    #[serde(default)]
+    pub source: Option<String>,
+    /// Requests out at a time on one connection; 0 in files of older versions.
+    #[serde(default)]
+    pub pipeline: u64,
     /// Payload size in bytes.
     pub size_bytes: u64,
     /// Handler work in each request, as in `spin:50us`.
@@ -247,6 +274,48 @@ pub struct Connections {
     pub peak: u64,
 }
 
+/// Connections that say nothing, beside those that make requests.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct IdleCrowd {
+    /// Asked for.
+    pub wanted: u64,
+    /// Made, before the run.
+    pub made: u64,
+    /// Not made, by cause.
+    pub refused: Vec<ErrorCount>,
+    /// Closed by the server up to the end of the run, by cause; they are not replaced.
+    pub closed: Vec<ErrorCount>,
+    /// When the first and the last of them were closed, in nanoseconds from the opening of the window (negative: before it).
+    pub first_closed_ns: Option<i64>,
+    /// See `first_closed_ns`.
+    pub last_closed_ns: Option<i64>,
+    /// Age of the youngest and the oldest when it was closed, in nanoseconds.
+    pub youngest_closed_ns: Option<u64>,
+    /// See `youngest_closed_ns`.
+    pub oldest_closed_ns: Option<u64>,
+    /// Bytes that the server said on them.
+    pub received_bytes: u64,
+}
+
+/// Source ports: what there is, and what the run was expected to take.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Ports {
+    /// Ports that the kernel may choose, for each source address and destination.
+    pub per_source: u64,
+    /// Source addresses.
+    pub sources: u64,
+    /// Connections at the same time.
+    pub held: u64,
+    /// Connects per second after those before the run; absent where the server decides.
+    pub connects_per_s: Option<f64>,
+    /// How long a port rests after its connection.
+    pub rest_ns: u64,
+    /// Ports that are held and that rest at the same time, at most; absent with `connects_per_s`.
+    pub needed: Option<u64>,
+    /// What was said before the run, where the ports may run out.
+    pub warning: Option<String>,
+}
+
 /// Connections closed abruptly, as planned.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Aborts {
@@ -312,6 +381,12 @@ pub struct Interval {
     pub p99_ns: Option<u64>,
     /// Largest latency.
     pub max_ns: Option<u64>,
+    /// Connections wanted at the same time; 0 in files of older versions.
+    #[serde(default)]
+    pub wanted: u64,
+    /// Connections that lived, the mean over the interval; absent in files of older versions.
+    #[serde(default)]
+    pub living: Option<f64>,
 }
 
 /// Whole distributions, V2 with DEFLATE, base64.

@@ -5,7 +5,7 @@ use crate::Address;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -88,11 +88,25 @@ pub fn connect_start(address: &Address, receive_buffer: Option<usize>) -> io::Re
 /// # Errors
 /// As [`connect_start`]; EADDRNOTAVAIL where the machine does not have `source`.
 pub fn connect_start_from(
-    source: std::net::Ipv4Addr,
+    source: IpAddr,
     address: SocketAddr,
     receive_buffer: Option<usize>,
 ) -> io::Result<OwnedFd> {
     let socket = connecting_socket(address)?;
+    bind_without_port(&socket, source)?;
+    start_connect(socket, address, receive_buffer)
+}
+
+/// Whether connections can come from `source`.
+///
+/// # Errors
+/// EADDRNOTAVAIL where the machine does not have it.
+pub fn may_come_from(source: IpAddr) -> io::Result<()> {
+    bind_without_port(&connecting_socket(SocketAddr::from((source, 0)))?, source)
+}
+
+/// Binds to an address and leaves the port to connect(2), for either version of IP.
+fn bind_without_port(socket: &Socket, source: IpAddr) -> io::Result<()> {
     let on: libc::c_int = 1;
     let length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: `on` has `length` bytes and lives through the call.
@@ -108,8 +122,7 @@ pub fn connect_start_from(
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    socket.bind(&SocketAddr::from((source, 0)).into())?;
-    start_connect(socket, address, receive_buffer)
+    socket.bind(&SocketAddr::from((source, 0)).into())
 }
 
 fn connecting_socket(address: SocketAddr) -> io::Result<Socket> {

@@ -30,7 +30,7 @@ impl Run {
             State::Resting | State::Free => self.dial(i, now),
             State::Busy if self.members[i].family == Family::SlowRead => self.take_some(i, now),
             State::Busy => self.send_some(i, now),
-            State::Dialling | State::Leaving | State::Ending => {}
+            State::Dialling | State::Leaving | State::Ending | State::Gone => {}
         }
     }
 
