@@ -75,9 +75,9 @@ pub(crate) fn start(effort: Effort) {
 
 fn until_first_request(engine: Mechanism) -> f64 {
     // With room for all of them, whether this thread gets to run or not.
-    let any = "127.0.0.1:0".parse().expect("an address");
-    let (listener, address) = sys::socket::listen_tcp(any, 4096, true).expect("a port");
-    let (listener, url) = (TcpListener::from(listener), format!("tcp://{address}"));
+    let any = "tcp://127.0.0.1:0".parse().expect("a URL");
+    let listening = sys::listen(&any, 4096, sys::listen::Stack::default()).expect("a port");
+    let (listener, url) = (TcpListener::from(listening.fd), listening.url.to_string());
     let server = std::thread::spawn(move || {
         sys::affinity::pin_self(&cpus().server).expect("the server's processors");
         first_byte_ns(&listener)
@@ -106,6 +106,7 @@ fn until_first_request(engine: Mechanism) -> f64 {
 
 /// Accepts whoever comes; when the first byte of any came.
 fn first_byte_ns(listener: &TcpListener) -> std::io::Result<u64> {
+    listener.set_nonblocking(true)?;
     let (mut poll, mut events, mut streams) = (Epoll::new()?, Vec::new(), Vec::new());
     poll.add(listener.as_fd(), u64::MAX, Interest::READ)?;
     loop {
