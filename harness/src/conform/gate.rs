@@ -70,7 +70,9 @@ mod tests {
 
     #[test]
     fn waits_for_room_and_no_longer() {
-        let (listener, ip) = sys::socket::listen_tcp("127.0.0.1:0".parse().unwrap(), 2, false).unwrap();
+        let any = "tcp://127.0.0.1:0".parse().unwrap();
+        let listening = sys::listen(&any, 2, sys::Stack::Dual).unwrap();
+        let ip = listening.url.ip().unwrap();
         let me = Identity::of(std::process::id() as i32).unwrap();
         let gate = Gate::of(&[me], ip).unwrap();
         assert!(gate.is_short() && gate.backlog == 2);
@@ -79,7 +81,7 @@ mod tests {
         let start = Instant::now();
         gate.pass();
         assert!(start.elapsed() >= PATIENCE);
-        let listener = TcpListener::from(listener);
+        let listener = TcpListener::from(listening.fd);
         let _accepted = listener.accept().unwrap();
         assert_eq!(gate.look(), Some((1, 2)));
     }
