@@ -44,6 +44,7 @@ Ends by plan, --abort PHASE:SHARE[:KIND], chosen by the seed and counted apart f
   half           FIN; the reply is read to its end         the same
   half-read      shut for reading: not told; then close    shut for reading: the server's writes get EPIPE
   vanish         hears and says nothing until the end      takes nothing until the end
+Over datagrams after-request:SHARE:fin alone means something: the socket is closed behind the request.
 
 Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 target unreachable or run invalid, 4 the tool broke.";
 

@@ -31,6 +31,7 @@ mod recorder;
 mod run;
 pub mod schedule;
 mod search;
+mod selftest;
 pub mod sources;
 mod statistics;
 mod stored;

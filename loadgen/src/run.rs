@@ -60,7 +60,7 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
     let healthy = Config { connections: config.healthy(), misfits: Vec::new(), ..config.clone() };
     let crowd = Crowd::start(config)?;
     let (harvests, seen) = run_threads(&healthy, stop, watch)?;
-    let misfits = crowd.map_or(Ok(Vec::new()), Crowd::end)?;
+    let misfits = crowd.map(Crowd::end).transpose()?.unwrap_or_default();
     let total = Total::of(harvests)?;
     if !total.ever_connected {
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
@@ -76,7 +76,8 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
     if config.aborts.is_empty() && config.misfits.is_empty() {
         load.collateral_errors = 0;
     }
-    (load.misfits, load.after) = (misfits, after);
+    verdict::blame_machine(misfits.local, &mut load.verdict);
+    (load.misfits, load.after) = (misfits.families, after);
     Ok(finished)
 }
 

@@ -54,6 +54,16 @@ pub(crate) fn judge(config: &Config, total: &Total) -> Verdict {
     verdict
 }
 
+/// Objects to `local` errors that say nothing of the server: EMFILE, ENFILE, EADDRNOTAVAIL, ENOBUFS, ENOMEM.
+pub(crate) fn blame_machine(local: u64, verdict: &mut Verdict) {
+    if local > 0 {
+        verdict.object(
+            VerdictState::Invalid,
+            format!("the generator's own machine ran out of descriptors, ports or memory {local} times"),
+        );
+    }
+}
+
 /// Whether the run was the one that was asked for.
 fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
     use VerdictState::{Invalid, Suspect};
@@ -72,13 +82,10 @@ fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
                 .to_owned(),
         );
     }
-    let local = total.recorder.errors.local() + total.dial_errors.local() + total.idlers.refused.local();
-    if local > 0 {
-        verdict.object(
-            Invalid,
-            format!("the generator's own machine ran out of descriptors, ports or memory {local} times"),
-        );
-    }
+    blame_machine(
+        total.recorder.errors.local() + total.dial_errors.local() + total.idlers.refused.local(),
+        verdict,
+    );
     let wanted = u64::from(config.connections);
     if config.dials_ahead() && total.peak < wanted {
         let state = if (total.peak as f64) < wanted as f64 * CONNECTED { Invalid } else { Suspect };

@@ -2,14 +2,18 @@
 
 use super::Cli;
 use super::results::Exports;
-use crate::export::{self, Destination};
+use crate::export::{self, Destination, Of};
 use crate::merge::{self, Align};
 use crate::stored::{self, Stored};
-use crate::{Error, compare, summary};
+use crate::{Error, compare, selftest, summary};
 use clap::{Args, CommandFactory as _, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use record::{Exit, VerdictState};
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// Shortest run of a self-test: a period of its stalls.
+const SHORTEST: Duration = Duration::from_millis(500);
 
 /// What to do instead of a run.
 #[derive(Debug, Subcommand)]
@@ -20,6 +24,8 @@ pub(crate) enum Command {
     Report(Report),
     /// Two results, or two sets of repeats, side by side, with intervals
     Compare(Compare),
+    /// The generator against truths that can be computed: stalls, and the waits of a queue
+    SelfTest(SelfTest),
     /// Completions for a shell, on standard output
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -29,6 +35,16 @@ pub(crate) enum Command {
     Man,
     /// The JSON schema of a result, on standard output
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SelfTest {
+    /// Length of each of its three runs
+    #[arg(short, long, default_value = "10s", value_parser = crate::units::parse_time, value_name = "TIME")]
+    duration: Duration,
+    /// What was expected and got, as JSON; - for standard output
+    #[arg(long, value_name = "FILE")]
+    json: Option<Destination>,
 }
 
 #[derive(Debug, Args)]
@@ -95,6 +111,7 @@ pub(crate) fn execute(command: &Command) -> Result<Exit, Error> {
         Command::Merge(args) => run_merge(args),
         Command::Report(args) => run_report(args),
         Command::Compare(args) => run_compare(args),
+        Command::SelfTest(args) => run_self_test(args),
         Command::Completions { shell } => {
             let mut bytes = Vec::new();
             clap_complete::generate(*shell, &mut Cli::command(), "loadgen", &mut bytes);
@@ -113,6 +130,28 @@ pub(crate) fn execute(command: &Command) -> Result<Exit, Error> {
 
 fn put(bytes: &[u8]) -> Result<Exit, Error> {
     Destination::stdout().write(bytes).map(|()| Exit::Fine)
+}
+
+fn run_self_test(args: &SelfTest) -> Result<Exit, Error> {
+    if args.duration < SHORTEST {
+        return Err(Error::Usage("a self-test of less than 500 ms sees no stall: give it more".to_owned()));
+    }
+    if let Some(file) = &args.json {
+        file.check()?;
+    }
+    let outcome = selftest::execute(args.duration, &*super::stop_on_signals()?)?;
+    if let Some(file) = &args.json {
+        file.write(&export::json(&outcome)?)?;
+    }
+    say_beside_json(args.json.as_ref(), &selftest::render(&outcome));
+    Ok(outcome.exit())
+}
+
+/// The text on standard output, or on standard error where the JSON has taken that.
+fn say_beside_json(json: Option<&Destination>, text: &str) {
+    let beside = json.is_some_and(Destination::is_stdout);
+    let exports = Exports { json: json.cloned().filter(|_| beside), ..Exports::default() };
+    exports.say(text);
 }
 
 fn read(files: &[PathBuf]) -> Result<Vec<Stored>, Error> {
@@ -136,7 +175,8 @@ fn run_report(args: &Report) -> Result<Exit, Error> {
         let [result] = &results[..] else {
             return Err(Error::Usage("one file at a time can be written in another format".to_owned()));
         };
-        if args.exports.hlog.is_some() && result.finished.latencies.is_empty() {
+        let by_interval = args.exports.of == Of::Latency;
+        if args.exports.hlog.is_some() && by_interval && result.finished.latencies.is_empty() {
             return Err(result.refuse("it has no histograms of its intervals: an older loadgen wrote it"));
         }
         args.exports.write(&result.finished)?;
@@ -171,10 +211,7 @@ fn run_compare(args: &Compare) -> Result<Exit, Error> {
         file.write(&export::json(&comparison)?)?;
     }
     if !args.quiet {
-        let text = summary::render_comparison(&comparison);
-        let beside = args.json.as_ref().is_some_and(Destination::is_stdout);
-        let exports = Exports { json: args.json.clone().filter(|_| beside), ..Exports::default() };
-        exports.say(&text);
+        say_beside_json(args.json.as_ref(), &summary::render_comparison(&comparison));
     }
     if comparison.validity == VerdictState::Invalid {
         return Ok(super::complain("one of the runs is invalid: nothing follows from it", Exit::Unfit));

@@ -1,6 +1,6 @@
 //! Flags that say what becomes of a result: files, words, the exit code. Not here: what is in the files.
 
-use crate::export::{self, Destination};
+use crate::export::{self, Destination, Of};
 use crate::live::Screen;
 use crate::run::Finished;
 use crate::tap::RequestLog;
@@ -26,6 +26,17 @@ pub(crate) struct Exports {
     /// HdrHistogram percentiles as text, in ms
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) hgrm: Option<Destination>,
+    /// Of what the two are: latency, service, lag, connect, first-byte, late, unanswered
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_enum,
+        default_value = "latency",
+        hide_possible_values = true,
+        value_name = "WHAT",
+        help_heading = "Results"
+    )]
+    pub(crate) of: Of,
     /// OpenMetrics text, for Prometheus
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) openmetrics: Option<Destination>,
@@ -40,6 +51,11 @@ impl Exports {
     pub(crate) fn check(&self) -> Result<(), Error> {
         for file in self.all() {
             file.check()?;
+        }
+        if self.of != Of::Latency && self.hlog.is_none() && self.hgrm.is_none() {
+            return Err(Error::Usage(
+                "`--of` says what --hlog and --hgrm are of: give one of them".to_owned(),
+            ));
         }
         if self.all().filter(|file| file.is_stdout()).count() > 1 {
             return Err(Error::Usage("only one result can go to standard output".to_owned()));
@@ -67,10 +83,11 @@ impl Exports {
             file.write(&export::csv(load)?)?;
         }
         if let Some(file) = &self.hlog {
-            file.write(&export::hlog(finished)?)?;
+            file.write(&export::hlog(finished, self.of)?)?;
         }
         if let Some(file) = &self.hgrm {
-            file.write(&export::hgrm(&latency()?, &load.latency_ns))?;
+            let (histogram, summary) = self.of.pick(load)?;
+            file.write(&export::hgrm(&histogram, summary))?;
         }
         if let Some(file) = &self.openmetrics {
             file.write(&export::openmetrics(load, &latency()?))?;

@@ -11,7 +11,10 @@ pub(crate) use openmetrics::openmetrics;
 pub(crate) use requests::requests;
 
 use crate::Error;
+use clap::ValueEnum;
+use hdrhistogram::Histogram;
 use record::Load;
+use record::load::Summary;
 use serde::Serialize;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -77,6 +80,64 @@ impl Destination {
             record::store::write(&self.0, bytes)
         };
         result.map_err(|source| Error::Output { path: self.0.clone(), source })
+    }
+}
+
+/// Which of a result's distributions a file is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Of {
+    /// From the intended start to the end of the reply.
+    #[default]
+    Latency,
+    /// From the actual start.
+    Service,
+    /// The generator's own.
+    Lag,
+    Connect,
+    /// From the actual start to the first byte.
+    FirstByte,
+    /// Of replies after the time-out.
+    Late,
+    /// Ages at the end.
+    Unanswered,
+}
+
+impl Of {
+    /// The histogram and its exact figures.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where an older version wrote the result without it.
+    pub(crate) fn pick(self, load: &Load) -> Result<(Histogram<u64>, &Summary), Error> {
+        let h = &load.histograms;
+        let (text, summary) = match self {
+            Self::Latency => (&h.latency, &load.latency_ns),
+            Self::Service => (&h.service, &load.service_ns),
+            Self::Lag => (&h.lag, &load.lag_ns),
+            Self::Connect => (&h.connect, &load.connect_ns),
+            Self::FirstByte => (&h.first_byte, &load.first_byte_ns),
+            Self::Late => (&h.late, &load.late_ns),
+            Self::Unanswered => (&h.unanswered_age, &load.unanswered_age_ns),
+        };
+        if text.is_empty() {
+            return Err(Error::Usage(format!(
+                "the result has no histogram for `--of {}`: an older loadgen wrote it",
+                self.name()
+            )));
+        }
+        Ok((record::histogram::decode(text)?, summary))
+    }
+
+    /// The name on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Latency => "latency",
+            Self::Service => "service",
+            Self::Lag => "lag",
+            Self::Connect => "connect",
+            Self::FirstByte => "first-byte",
+            Self::Late => "late",
+            Self::Unanswered => "unanswered",
+        }
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) struct Search {
     #[arg(long, value_name = "RATES", help_heading = "Search: each step is a run", requires = "find_max")]
     between: Option<Range>,
     /// How near the answer is to be
-    #[arg(long, value_name = "SHARE", default_value = "5%", value_parser = units::parse_share, help_heading = "Search: each step is a run", requires = "find_max")]
+    #[arg(long, hide_short_help = true, value_name = "SHARE", default_value = "5%", value_parser = units::parse_share, help_heading = "Search: each step is a run", requires = "find_max")]
     resolution: f64,
     /// Runs of a rate, of which the majority decides
     #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), help_heading = "Search: each step is a run", requires = "find_max")]

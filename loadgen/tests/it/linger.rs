@@ -106,3 +106,8 @@ fn a_client_that_vanished_acknowledges_nothing() {
         }
     }
 }
+
+crate::also_over_uring!(
+    a_half_closed_client_is_owed_its_reply_and_an_end,
+    a_half_closed_client_that_is_let_down_says_how,
+);

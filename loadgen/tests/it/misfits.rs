@@ -157,3 +157,5 @@ fn shares_that_cannot_be_are_refused() {
     config.connections = 1;
     assert!(run(&config).is_err());
 }
+
+crate::also_over_uring!(the_healthy_are_measured_and_the_others_counted_apart);

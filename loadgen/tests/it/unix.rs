@@ -185,11 +185,14 @@ fn each_abort_is_what_the_table_in_method_md_says() {
         ("after-request:1:fin", false, Ok(())),
         ("after-request:1:rst", true, Err(ConnectionReset)),
         ("mid-response:1:rst", true, Err(ConnectionReset)),
+        ("after-request:1:unread", true, Err(ConnectionReset)),
+        ("mid-response:1:unread", true, Err(ConnectionReset)),
     ] {
         let (peer, seen) = witness(reply);
         abort_all(&peer, Kind::Sized, rule);
         for _ in 0..8 {
-            let seen = seen.recv().unwrap();
+            // The look after the run asks for 64 bytes, in 3, and not for a large reply.
+            let seen = seen.iter().find(|seen| seen.bytes != 3).unwrap();
             assert_eq!((&seen.read, seen.write), (&read, Some(BrokenPipe)), "{rule} {seen:?}");
         }
     }
@@ -201,6 +204,53 @@ fn a_reset_that_waits_in_vain_for_a_reply_is_a_plain_close() {
     abort_all(&peer, Kind::Sized, "after-request:1:rst");
     for _ in 0..8 {
         assert_eq!(seen.recv().unwrap().read, Ok(()));
+    }
+}
+
+#[test]
+fn one_that_is_shut_for_reading_breaks_the_first_write() {
+    let (tell, seen) = channel();
+    let peer = Peer::start(move |mut stream| {
+        let n = stream.read(&mut [0; 64])?;
+        let _ = tell.send((n > 0, stream.write_all(b"a").map_err(|error| error.kind())));
+        Ok(())
+    });
+    abort_all(&peer, Kind::Sized, "after-request:1:half-read");
+    // Beside the look after the run, which is answered.
+    let broken = seen.iter().filter(|(asked, _)| *asked).take(8);
+    assert!(broken.into_iter().all(|(_, write)| write == Err(ErrorKind::BrokenPipe)));
+}
+
+#[test]
+fn one_that_vanished_takes_nothing_and_does_not_end() {
+    let (tell, seen) = channel();
+    let peer = Peer::start(move |mut stream| {
+        let n = stream.read(&mut [0; 64])?;
+        stream.set_write_timeout(Some(Duration::from_millis(50)))?;
+        stream.set_read_timeout(Some(Duration::from_millis(1)))?;
+        let piece = [0; 65536];
+        let write = (0..256).find_map(|_| stream.write_all(&piece).err()).map(|error| error.kind());
+        let _ = tell.send((n, write, stream.read(&mut [0]).map_err(|error| error.kind())));
+        Ok(())
+    });
+    let mut config = peer.config(Kind::Sized);
+    config.aborts = Plan::new(vec!["after-request:0.5:vanish".parse().unwrap()]).unwrap();
+    config.pacing = crate::open_loop(20.0);
+    config.stop = Stop::After(Duration::from_millis(700));
+    config.connections = 20;
+    let load = run(&config).unwrap();
+    assert!(load.aborts.done > 2, "{:?}", load.aborts);
+    assert_eq!(load.aborts.vanished_closed_by.as_deref(), Some("close"));
+    // The first of them: the window was open long enough for its write to give up.
+    let met = seen.iter().find(|(n, write, _)| *n > 0 && *write == Some(ErrorKind::WouldBlock)).unwrap();
+    assert_eq!(met.2, Err(ErrorKind::WouldBlock), "no end, no reset");
+}
+
+#[test]
+fn a_half_closed_one_is_answered_and_ended() {
+    let peer = Peer::of(Kind::Echo);
+    for rule in ["after-request:1:half", "mid-response:1:half", "idle:1:half", "connect:1:half"] {
+        assert_eq!(abort_all(&peer, Kind::Echo, rule).errors, [], "{rule}");
     }
 }
 
@@ -224,5 +274,6 @@ crate::also_over_uring!(
     a_full_queue_is_waited_out_and_counts_as_latency,
     each_abort_is_what_the_table_in_method_md_says,
     a_reset_that_waits_in_vain_for_a_reply_is_a_plain_close,
+    a_half_closed_one_is_answered_and_ended,
     the_others_are_served_as_ever,
 );

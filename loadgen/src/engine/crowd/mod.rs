@@ -30,10 +30,19 @@ const LONGEST_WAIT_NS: u64 = 20_000_000;
 /// Most bytes read at a time.
 const BUFFER: usize = 64 * 1024;
 
+/// What they did.
+#[derive(Default)]
+pub(crate) struct Told {
+    /// A family an entry.
+    pub(crate) families: Vec<Misfits>,
+    /// Errors of the generator's own machine among theirs.
+    pub(crate) local: u64,
+}
+
 /// The thread of the misfits.
 pub(crate) struct Crowd {
     over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<Result<Vec<Misfits>, Error>>>,
+    thread: Option<JoinHandle<Result<Told, Error>>>,
 }
 
 impl Crowd {
@@ -56,15 +65,15 @@ impl Crowd {
         Ok(Some(Self { over, thread }))
     }
 
-    /// Ends them; what they did, a family an entry.
+    /// Ends them.
     ///
     /// # Errors
     /// What ended them early.
-    pub(crate) fn end(mut self) -> Result<Vec<Misfits>, Error> {
-        self.stop().unwrap_or_else(|| Ok(Vec::new()))
+    pub(crate) fn end(mut self) -> Result<Told, Error> {
+        self.stop().unwrap_or_else(|| Ok(Told::default()))
     }
 
-    fn stop(&mut self) -> Option<Result<Vec<Misfits>, Error>> {
+    fn stop(&mut self) -> Option<Result<Told, Error>> {
         self.over.store(true, Relaxed);
         let ended = self.thread.take()?.join();
         Some(ended.unwrap_or_else(|_| Err(Error::Thread("the thread of the slow clients".to_owned()))))
@@ -158,7 +167,7 @@ impl Run {
         })
     }
 
-    fn run(&mut self) -> Result<Vec<Misfits>, Error> {
+    fn run(&mut self) -> Result<Told, Error> {
         let mut events: Vec<Event> = Vec::new();
         while !self.over.load(Relaxed) {
             let now = clock();
@@ -187,7 +196,7 @@ impl Run {
         self.report()
     }
 
-    fn report(&self) -> Result<Vec<Misfits>, Error> {
+    fn report(&self) -> Result<Told, Error> {
         let one = |(which, misfit): (usize, &misfit::Misfit)| {
             let (account, all) = (&self.accounts[which], || self.members.iter().filter(|m| m.which == which));
             let (planned, done) = (all().count() as u64, all().filter(|m| m.reached).count() as u64);
@@ -204,6 +213,8 @@ impl Run {
                 latency: record::histogram::encode(&account.latency.histogram)?,
             })
         };
-        self.config.misfits.iter().enumerate().map(one).collect()
+        let families: Result<_, Error> = self.config.misfits.iter().enumerate().map(one).collect();
+        let local = self.accounts.iter().map(|account| account.errors.local()).sum();
+        Ok(Told { families: families?, local })
     }
 }

@@ -1,0 +1,258 @@
+//! The generator tested against what can be computed: a server with a known schedule of stalls, and a queue of which the waits are
+//! known. Not here: the server (`server`), and servers of other people (the tests).
+//!
+//! - **Stalls.** Each answer of the server is due at a time that follows from when the requests were due: `begin = max(due, end of
+//!   the answer before it, end of the stall)`. The recursion includes the drain after each stall. Each percentile that the
+//!   generator reports must lie within 2 % of that of the recursion, and the grain.
+//! - **A queue.** Poisson arrivals, one server, a fixed service time: the mean wait must be within 5 % of Lindley's recursion
+//!   (Lindley 1952) over the same arrivals. The value of theory (M/D/1, Pollaczek and Khinchine) stands beside it: a sample of
+//!   10,000 scatters by several percent around it, the recursion does not.
+//! - **The grain** is what an exchange takes beside the service where nothing waits, measured first, and at most 100 us: on a machine
+//!   where it takes longer, a truth that holds would say little.
+//!
+//! A truth that is missed on a machine that held up the server or the generator says nothing of either.
+
+mod report;
+mod server;
+
+pub(crate) use report::render;
+
+use crate::config::{Config, Pacing, Stop};
+use crate::run::{self, Finished};
+use crate::schedule::Arrivals;
+use crate::watch::Watch;
+use crate::{Error, units};
+use record::{Exit, VerdictState};
+use serde::Serialize;
+use server::{MESSAGE, Served, Server, Timing};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Service and stalls of the first truth: 100 ms in each 500 ms, at 1,000 requests a second. 100 requests wait behind each, and are
+/// drained at 4,000 a second.
+const STALLS: Timing = Timing { service_ns: 200_000, period_ns: 500_000_000, stall_ns: 100_000_000 };
+const STALLS_RATE: f64 = 1_000.0;
+
+/// Percentiles that are compared, where enough values stand above them. A quarter of the requests waits: the 75th would stand at the
+/// edge, where a single request more makes milliseconds of microseconds.
+const PERCENTS: [f64; 6] = [50.0, 80.0, 90.0, 95.0, 99.0, 99.9];
+
+/// The queue's service time, and the shares of its capacity that are offered.
+const QUEUE: Timing = Timing { service_ns: 1_000_000, period_ns: 0, stall_ns: 0 };
+const LOADS: [f64; 2] = [0.5, 0.8];
+
+/// How far off is a miss.
+const PERCENTILE_OFF: f64 = 0.02;
+const WAIT_OFF: f64 = 0.05;
+
+/// Share of the services by which answers may be held up before the machine is to blame for a miss.
+const HELD_UP: f64 = 0.01;
+
+/// The grain at the most, in nanoseconds.
+const COARSEST_NS: u64 = 100_000;
+
+/// Connections: more than the server can have at hand at a time, so that the generator's own queue is a part of what is tested.
+const CONNECTIONS: u32 = 16;
+
+/// Length of the measurement of the grain.
+const GRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// One thing that is known, and what the generator said.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Truth {
+    pub(crate) name: String,
+    /// `ns` or `requests`.
+    pub(crate) unit: &'static str,
+    pub(crate) expected: f64,
+    pub(crate) got: f64,
+    /// Largest difference that is none.
+    pub(crate) allowed: f64,
+    pub(crate) holds: bool,
+    pub(crate) note: String,
+}
+
+impl Truth {
+    fn new(
+        name: String,
+        unit: &'static str,
+        (expected, got): (f64, f64),
+        allowed: f64,
+        note: String,
+    ) -> Self {
+        let holds = (got - expected).abs() <= allowed;
+        Self { name, unit, expected, got, allowed, holds, note }
+    }
+}
+
+/// What came of all of them.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Outcome {
+    pub(crate) truths: Vec<Truth>,
+    /// What an exchange takes beside the service: the mean, and the 99th percentile as far as it is allowed for, in nanoseconds.
+    pub(crate) overhead_ns: f64,
+    pub(crate) grain_ns: u64,
+    /// Why a miss says nothing, where that is so.
+    pub(crate) noise: Vec<String>,
+}
+
+impl Outcome {
+    /// How the command ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match (self.truths.iter().all(|truth| truth.holds), self.noise.is_empty()) {
+            (true, _) => Exit::Fine,
+            (false, true) => Exit::Found,
+            (false, false) => Exit::Unfit,
+        }
+    }
+}
+
+/// One run against a server of its own.
+struct Run {
+    finished: Finished,
+    /// When each request was due, in order, and the server's schedule began.
+    due_ns: Vec<u64>,
+    start_ns: u64,
+    served: Served,
+}
+
+/// Tests them all; each run takes `time`.
+///
+/// # Errors
+/// Those of a run.
+pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Error> {
+    let mut outcome = Outcome::default();
+    let grain = one(QUEUE, (Pacing::Closed, 1), GRAIN_TIME, stop)?;
+    let beside = |ns: f64| (ns - QUEUE.service_ns as f64).max(0.0);
+    let latency = record::histogram::decode(&grain.finished.load.histograms.latency)?;
+    outcome.overhead_ns = beside(grain.finished.load.latency_ns.mean.unwrap_or_default());
+    let tail_ns = beside(latency.value_at_percentile(99.0) as f64) as u64;
+    outcome.grain_ns = tail_ns.min(COARSEST_NS);
+    if tail_ns > COARSEST_NS {
+        let tail = units::show_ns(tail_ns as f64);
+        outcome.noise.push(format!("an exchange where nothing waits takes up to {tail} beside its service"));
+    }
+    let pacing = |rate_per_s, arrivals| (Pacing::Open { rate_per_s, arrivals }, CONNECTIONS);
+    let stalls = one(STALLS, pacing(STALLS_RATE, Arrivals::Constant), time, stop)?;
+    percentiles(&stalls, &mut outcome)?;
+    conclude("stalls", &stalls, STALLS, &mut outcome);
+    for load in LOADS {
+        let rate_per_s = load * 1e9 / QUEUE.service_ns as f64;
+        let queue = one(QUEUE, pacing(rate_per_s, Arrivals::Poisson), time, stop)?;
+        waits(load, &queue, &mut outcome);
+        conclude(&format!("queue at {:.0} %", load * 100.0), &queue, QUEUE, &mut outcome);
+    }
+    Ok(outcome)
+}
+
+fn one(
+    timing: Timing,
+    (pacing, connections): (Pacing, u32),
+    time: Duration,
+    stop: &AtomicBool,
+) -> Result<Run, Error> {
+    let server = Server::start(timing)?;
+    let start_ns = server.start_ns;
+    let url = format!("tcp://{}", server.address);
+    let mut config = Config::new(url.parse().map_err(|error| Error::Usage(format!("{url}: {error}")))?);
+    config.pacing = pacing;
+    config.connections = connections;
+    config.ask.size = MESSAGE as u64;
+    config.stop = Stop::After(time);
+    let room = match pacing {
+        Pacing::Open { rate_per_s, .. } => (2.0 * rate_per_s * time.as_secs_f64()) as usize + 1_000,
+        Pacing::Closed => 0,
+    };
+    let mut watch = Watch { log_room: Some(room), ..Watch::default() };
+    let mut finished = run::measure(&config, stop, &mut watch)?;
+    let log = finished.log.take().map(|(log, _)| log.into_sorted()).unwrap_or_default();
+    let due_ns = log.iter().map(|entry| entry.due_ns).collect();
+    Ok(Run { finished, due_ns, start_ns, served: server.end()? })
+}
+
+/// How long each request takes from when it is due, by the recursion.
+fn recursion(timing: Timing, due_ns: &[u64], start_ns: u64) -> Vec<u64> {
+    let mut done_ns = 0;
+    let latency = |due_ns: &u64| {
+        done_ns = timing.begin(done_ns.max(*due_ns), start_ns) + timing.service_ns;
+        done_ns - due_ns
+    };
+    due_ns.iter().map(latency).collect()
+}
+
+fn percentiles(run: &Run, outcome: &mut Outcome) -> Result<(), Error> {
+    let mut expected = recursion(STALLS, &run.due_ns, run.start_ns);
+    expected.sort_unstable();
+    let got = record::histogram::decode(&run.finished.load.histograms.latency)?;
+    let count = expected.len() as f64;
+    for percent in PERCENTS {
+        if count * (1.0 - percent / 100.0) < record::histogram::TAIL as f64 {
+            continue;
+        }
+        let rank = ((percent / 100.0 * count).ceil() as usize).clamp(1, expected.len());
+        let pair = (expected[rank - 1] as f64, got.value_at_percentile(percent) as f64);
+        let allowed = PERCENTILE_OFF * pair.0 + outcome.grain_ns as f64;
+        outcome.truths.push(Truth::new(format!("stalls: p{percent}"), "ns", pair, allowed, String::new()));
+    }
+    let mean = expected.iter().map(|ns| *ns as f64).sum::<f64>() / count.max(1.0);
+    let pair = (mean, run.finished.load.latency_ns.mean.unwrap_or_default());
+    let allowed = PERCENTILE_OFF * mean + outcome.grain_ns as f64;
+    outcome.truths.push(Truth::new("stalls: mean".to_owned(), "ns", pair, allowed, String::new()));
+    Ok(())
+}
+
+fn waits(load: f64, run: &Run, outcome: &mut Outcome) {
+    let service_ns = QUEUE.service_ns as f64;
+    let all = recursion(QUEUE, &run.due_ns, run.start_ns);
+    let expected = all.iter().map(|ns| *ns as f64).sum::<f64>() / (all.len() as f64).max(1.0) - service_ns;
+    let mean = run.finished.load.latency_ns.mean.unwrap_or_default();
+    let got = mean - service_ns - outcome.overhead_ns;
+    let theory = load * service_ns / (2.0 * (1.0 - load));
+    let name = format!("queue at {:.0} %: mean wait", load * 100.0);
+    let note = format!("M/D/1 says {}", units::show_ns(theory));
+    outcome.truths.push(Truth::new(name, "ns", (expected, got), WAIT_OFF * expected, note));
+}
+
+/// What holds in every run, and what speaks against the machine.
+fn conclude(name: &str, run: &Run, timing: Timing, outcome: &mut Outcome) {
+    let load = &run.finished.load;
+    let pair = (run.served.requests as f64, load.requests.completed as f64);
+    outcome.truths.push(Truth::new(format!("{name}: answers"), "requests", pair, 0.0, String::new()));
+    if load.verdict.state != VerdictState::Valid {
+        outcome.noise.extend(load.verdict.reasons.iter().map(|why| format!("{name}: {why}")));
+    }
+    let share = run.served.held_up_ns as f64 / (run.served.requests * timing.service_ns).max(1) as f64;
+    if share > HELD_UP {
+        let percent = share * 100.0;
+        outcome
+            .noise
+            .push(format!("{name}: the server was held up by the machine for {percent:.1} % of its work"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recursion_is_that_of_a_queue_and_of_a_stall() {
+        let steady = Timing { service_ns: 10, period_ns: 0, stall_ns: 0 };
+        // Two at once, one while the second is served, one when all is quiet.
+        assert_eq!(recursion(steady, &[100, 100, 115, 200], 0), [10, 20, 15, 10]);
+        let stalling = Timing { period_ns: 1_000, stall_ns: 100, ..steady };
+        // In the stall, in its drain, after it; and one that waits into the next one.
+        assert_eq!(recursion(stalling, &[0, 50, 105, 200, 995, 996], 0), [110, 70, 25, 10, 10, 114]);
+    }
+
+    #[test]
+    fn a_miss_is_a_finding_on_a_quiet_machine_alone() {
+        let truth = |got| Truth::new("x".to_owned(), "ns", (100.0, got), 2.0, String::new());
+        let outcome = |got, noise: &[&str]| Outcome {
+            truths: vec![truth(100.0), truth(got)],
+            noise: noise.iter().map(ToString::to_string).collect(),
+            ..Outcome::default()
+        };
+        assert_eq!(outcome(102.0, &["busy"]).exit(), Exit::Fine);
+        assert_eq!(outcome(102.1, &[]).exit(), Exit::Found);
+        assert_eq!(outcome(97.0, &["busy"]).exit(), Exit::Unfit);
+    }
+}
