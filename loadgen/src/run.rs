@@ -23,8 +23,9 @@ use sys::clock;
 /// Least time given to making connections before the run: the kernel tries again a second after a lost SYN, and then three.
 const DIAL_LIMIT: Duration = Duration::from_secs(4);
 
-/// From the decision to start until the start: every thread is running by then.
+/// From the decision to start until the start: every thread is running by then. One thread has nobody to wait for.
 const START_DELAY_NS: u64 = 2_000_000;
+const LONE_START_DELAY_NS: u64 = 200_000;
 
 /// What a run leaves behind: the result, and what the files beside the result need.
 #[derive(Debug)]
@@ -109,7 +110,8 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let mut seen = Seen::default();
         let whole = answers.len() == config.threads as usize;
         if whole && (answers.contains(&true) || !config.dials_ahead()) {
-            let line = Timeline::new(config, clock::monotonic_ns() + START_DELAY_NS);
+            let delay_ns = if config.threads == 1 { LONE_START_DELAY_NS } else { START_DELAY_NS };
+            let line = Timeline::new(config, clock::monotonic_ns() + delay_ns);
             for start in &starts {
                 // A thread that is gone is found when it is joined.
                 let _ = start.send(line);

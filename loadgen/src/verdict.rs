@@ -82,9 +82,8 @@ fn judge_run(config: &Config, total: &Total, verdict: &mut Verdict) {
                 .to_owned(),
         );
     }
-    let recorder = &total.recorder;
     blame_machine(
-        recorder.errors.local() + total.dial_errors.local() + total.idlers.refused.local(),
+        total.recorder.errors.local() + total.dial_errors.local() + total.idlers.refused.local(),
         verdict,
     );
     let wanted = u64::from(config.connections);

@@ -124,7 +124,7 @@ macro_rules! entry {
 pub static MODELS: [Entry; 37] = [
     entry!(iterative).and(grams!(iterative)),
     entry!(fork).and(grams!(fork)),
-    entry!(inetd),
+    entry!(inetd).and(grams!(inetd)),
     entry!(prefork).and(grams!(prefork)),
     entry!(prefork_flock).and(grams!(prefork_flock)),
     entry!(prefork_mutex).and(grams!(prefork_mutex)),

@@ -5,6 +5,7 @@
 //! are skipped aloud; results with their date stand in docs/LOADGEN.md.
 #![allow(clippy::expect_used, reason = "a bench that cannot run says why by failing")]
 
+mod favour;
 mod promises;
 mod rivals;
 mod servers;
@@ -31,10 +32,11 @@ struct Effort {
 /// An experiment, and its name.
 type Experiment = (&'static str, fn(Effort));
 
-const EXPERIMENTS: [Experiment; 6] = [
+const EXPERIMENTS: [Experiment; 7] = [
     ("http", http),
     ("echo-epoll", echo_of_the_zoo),
     ("echo-bare", echo_in_c),
+    ("favour", favour::favour),
     ("lag", promises::lag),
     ("start", promises::start),
     ("memory", promises::memory),

@@ -74,8 +74,10 @@ pub(crate) fn start(effort: Effort) {
 }
 
 fn until_first_request(engine: Mechanism) -> f64 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let url = format!("tcp://{}", listener.local_addr().expect("its address"));
+    // With room for all of them, whether this thread gets to run or not.
+    let any = "tcp://127.0.0.1:0".parse().expect("a URL");
+    let listening = sys::listen(&any, 4096, sys::listen::Stack::default()).expect("a port");
+    let (listener, url) = (TcpListener::from(listening.fd), listening.url.to_string());
     let server = std::thread::spawn(move || {
         sys::affinity::pin_self(&cpus().server).expect("the server's processors");
         first_byte_ns(&listener)
@@ -87,8 +89,8 @@ fn until_first_request(engine: Mechanism) -> f64 {
         engine.name(),
         "-c",
         &connections,
-        "-n",
-        "1",
+        "-d",
+        "50ms",
         "--timeout",
         "100ms",
         &url,

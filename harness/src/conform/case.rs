@@ -92,6 +92,8 @@ pub struct Case {
     pub lasting: bool,
     /// Its verdict hangs on how long something took: repeated, and void on a machine that is too slow. No other case is repeated.
     pub timing: bool,
+    /// It disturbs what runs beside it, or is disturbed by it: it is run when nothing else is. So is each that hangs on time.
+    pub alone: bool,
     /// Part of the quick set that is run before a model is measured.
     pub quick: bool,
     /// The requirement in one sentence, with its source.
@@ -100,6 +102,27 @@ pub struct Case {
     pub acceptable: &'static str,
     /// Does it.
     pub probe: fn(&mut Scene<'_>) -> Result<Outcome, Fault>,
+}
+
+impl Case {
+    /// True where nothing else may run at the same time.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.alone || self.timing
+    }
+
+    /// True for the group `fast`: those that can be run side by side, and those that are run before a measurement.
+    #[must_use]
+    pub fn is_fast(&self) -> bool {
+        self.quick || !self.is_alone()
+    }
+
+    /// True where the case can be run with a subject that speaks none of our services: what is asked need not have a size, and any
+    /// service will do in which a connection lasts.
+    #[must_use]
+    pub fn takes_raw(&self) -> bool {
+        !self.sizes && LASTING.iter().all(|kind| self.services.contains(kind))
+    }
 }
 
 /// What a case has unless it says otherwise: no wish that only some subjects meet, run once, and not in the quick set.
@@ -113,6 +136,7 @@ pub(super) const BASE: Case = Case {
     sizes: false,
     lasting: false,
     timing: false,
+    alone: false,
     quick: false,
     requirement: "",
     acceptable: "",

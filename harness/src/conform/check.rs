@@ -34,7 +34,7 @@ pub fn check_model(
     let control = Control::start(service, seed).context("cannot start the control server")?;
     runner::prepare(&mut subject, &control).with_context(|| format!("cannot check {model}"))?;
     let cases: Vec<_> = ALL.iter().copied().filter(|c| c.quick && c.services.contains(&service)).collect();
-    let options = Options { effort: Effort::Quick, strict: false, seed, until };
+    let options = Options { effort: Effort::Quick, strict: false, seed, until, lanes: 1 };
     let done = runner::run(&mut subject, &control, &cases, &options, &|| false, |_, _| {});
     let words = |c: &record::conform::CaseResult| match (c.verdict, c.aftermath.as_str()) {
         (CaseVerdict::Failed | CaseVerdict::NonStrict, other) if other != "clean" => {

@@ -1,5 +1,7 @@
 //! `harness conform`: from arguments to an exit code. Not here: the cases, how results look, files of subjects.
 
+use super::again::again;
+use super::apart;
 use super::case::{Case, Need};
 use super::control::Control;
 use super::expect::{self, Expect};
@@ -20,6 +22,9 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// Cases at a time: they wait more than they work.
+const LANES: u8 = 3;
+
 /// Checks how a socket server behaves: aborts, half-close, SIGPIPE, descriptors, zombies, slow readers, shutdown …
 ///
 /// The subject is an address (tcp://127.0.0.1:7000), a model of ours by name (epoll), a command that listens where --listen says, or
@@ -28,57 +33,72 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// tcp://HOST:PORT, http://HOST:PORT[/PATH], unix:/PATH, udp://HOST:PORT, unixgram:/PATH, or a model
-    target: Option<String>,
+    pub(super) target: Option<String>,
     /// What the server says: echo, greeting, sized or http
     #[arg(long)]
-    service: Option<Kind>,
+    pub(super) service: Option<Kind>,
     /// Family in which a model serves: tcp, udp, unix or unixgram
     #[arg(long, value_name = "NAME")]
-    family: Option<String>,
+    pub(super) family: Option<String>,
     /// Where the command listens; port 0 has a free one chosen, and `{port}` in the command is filled in; so is `{path}` of unix:{path}
     #[arg(long, value_name = "URL")]
-    listen: Option<String>,
+    pub(super) listen: Option<String>,
+    /// For a server that speaks none of our services: what is sent, TEXT with \r \n \xNN
+    #[arg(long, value_name = "TEXT", requires = "reply", conflicts_with = "service")]
+    pub(super) send: Option<String>,
+    /// And the answer to it: bytes:TEXT, delim:TEXT, length:u32be[@OFFSET][+ADD], count:N or regex:RE
+    #[arg(long, value_name = "WHAT", requires = "send")]
+    pub(super) reply: Option<String>,
     /// The process behind an address
     #[arg(long)]
-    pid: Option<i32>,
+    pub(super) pid: Option<i32>,
     /// Judge each subject of a TOML file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen", "pid", "service", "family", "command", "expect"])]
-    subjects: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["target", "listen", "pid", "service", "family", "command", "expect", "send", "reply"])]
+    pub(super) subjects: Option<PathBuf>,
     /// Only this one of --subjects
     #[arg(long, value_name = "NAME", requires = "subjects")]
-    subject: Option<String>,
+    pub(super) subject: Option<String>,
     /// What is known to fail, and why: TOML with [[expect]] case, verdict, reason, link, until
     #[arg(long, value_name = "FILE")]
-    expect: Option<PathBuf>,
+    pub(super) expect: Option<PathBuf>,
     /// The server claims to serve connections beside each other: one at a time is then a failure and not a fact
     #[arg(long)]
-    concurrent: bool,
-    /// Run these cases only: id, number, group or glob
+    pub(super) concurrent: bool,
+    /// Run these cases only: id, number, group, glob, or `fast`
     #[arg(long = "case", visible_alias = "group", value_name = "PATTERN", help_heading = "Cases")]
-    cases: Vec<String>,
+    pub(super) cases: Vec<String>,
     /// Only cases that need no more than this: address, same-host, pid or command
     #[arg(long, value_name = "NEED", help_heading = "Cases")]
-    needs: Option<Need>,
+    pub(super) needs: Option<Need>,
     /// List the cases and end
     #[arg(long, help_heading = "Cases")]
-    list: bool,
+    pub(super) list: bool,
     /// Say what would be run, against what, and end
     #[arg(long, help_heading = "Cases")]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// What a server SHOULD do it must do
     #[arg(long, help_heading = "Cases")]
-    strict: bool,
+    pub(super) strict: bool,
     /// Shorter forms of the cases
     #[arg(long, help_heading = "Cases")]
-    quick: bool,
+    pub(super) quick: bool,
+    /// Cases at a time, each with an instance of the subject to itself; those that would disturb each other are run one by one
+    #[arg(long, value_name = "N", default_value_t = LANES, value_parser = clap::value_parser!(u8).range(1..=16), help_heading = "Cases")]
+    pub(super) lanes: u8,
+    /// Run in a network namespace of its own, or not at all; without the flag, where that is permitted
+    #[arg(long, conflicts_with = "no_netns", help_heading = "Cases")]
+    pub(super) netns: bool,
+    /// Run in the network that is there
+    #[arg(long, help_heading = "Cases")]
+    pub(super) no_netns: bool,
     /// Seed of payloads and faults
     #[arg(long, default_value_t = 1, help_heading = "Cases")]
-    seed: u64,
+    pub(super) seed: u64,
     #[command(flatten)]
-    files: Files,
+    pub(super) files: Files,
     /// The command of the server
     #[arg(last = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
+    pub(super) command: Vec<OsString>,
 }
 
 /// Runs the command.
@@ -100,9 +120,19 @@ fn usage(text: impl Into<String>) -> Failure {
     (Exit::Usage, text.into())
 }
 
+impl Args {
+    fn wish(&self) -> apart::Wish {
+        match (self.netns, self.no_netns) {
+            (true, _) => apart::Wish::Must,
+            (_, true) => apart::Wish::No,
+            _ => apart::Wish::IfPossible,
+        }
+    }
+}
+
 fn run(args: &Args) -> Result<Exit, Failure> {
     let chosen = choose(args, &args.cases)?;
-    let mut out: Box<dyn Write> =
+    let mut out: Box<dyn Write + Send> =
         if args.files.take_stdout() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
     if args.list {
         // A closed pipe is not an error.
@@ -126,18 +156,31 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Fine);
     }
+    let subjects: Vec<&Subject> = plans
+        .iter()
+        .filter(|(judged, _)| judged.unfit.is_none())
+        .map(|(judged, _)| &judged.subject)
+        .collect();
+    let place = apart::settle(args.wish(), &subjects).map_err(|e| (Exit::Unfit, e))?;
+    let _ = writeln!(out, "{place}");
     let interrupt =
         Interrupt::listen().map_err(|e| (Exit::Broken, format!("cannot listen for Ctrl-C: {e}")))?;
     let mut controls = BTreeMap::new();
-    let mut runs = Vec::new();
+    let (mut runs, mut unfit) = (Vec::new(), false);
     for (mut judged, cases) in plans {
         if interrupt.asked() {
             break;
         }
-        runs.push(judge(args, &mut judged, &cases, &mut controls, &interrupt, &mut out)?);
+        let known = judged.known_unfit.take();
+        let mut run = judge(args, &mut judged, &cases, &mut controls, &interrupt, &mut out)?;
+        if !run.facts.is_empty() {
+            run.facts = format!("{}, {place}", run.facts);
+        }
+        unfit |= run.unfit.as_ref().is_some_and(|why| known.is_none_or(|words| !why.contains(&words)));
+        runs.push(run);
     }
     args.files.write(&runs).map_err(|e| (Exit::Broken, e))?;
-    conclude(&runs, interrupt.asked())
+    conclude(&runs, unfit, interrupt.asked())
 }
 
 fn choose(args: &Args, patterns: &[String]) -> Result<Vec<&'static Case>, Failure> {
@@ -161,7 +204,7 @@ fn judge(
     cases: &[&'static Case],
     controls: &mut BTreeMap<&'static str, Control>,
     interrupt: &Interrupt,
-    out: &mut dyn Write,
+    out: &mut (dyn Write + Send),
 ) -> Result<Conformance, Failure> {
     let subject = &mut judged.subject;
     let broken = |e: io::Error| (Exit::Broken, format!("cannot start the control server: {e}"));
@@ -182,7 +225,7 @@ fn judge(
         return Ok(Conformance {
             schema: record::SCHEMA,
             subject: subject.name.clone(),
-            service: name.to_owned(),
+            service: subject.service().to_owned(),
             url: String::new(),
             facts: String::new(),
             unfit: Some(why),
@@ -193,7 +236,8 @@ fn judge(
         let _ = render::subject(out, &subject.name, url, facts);
     }
     let effort = if args.quick { Effort::Quick } else { Effort::Full };
-    let options = Options { effort, strict: args.strict, seed: args.seed, until: None };
+    let options =
+        Options { effort, strict: args.strict, seed: args.seed, until: None, lanes: args.lanes.into() };
     let today = jiff::Zoned::now().date();
     let mut trouble = None;
     let done = runner::run(subject, control, cases, &options, &|| interrupt.asked(), |subject, result| {
@@ -222,7 +266,7 @@ fn unready(fault: &Fault) -> Result<String, Failure> {
     if matches!(fault.what, What::Harness(_)) { Err((Exit::Broken, text)) } else { Ok(text) }
 }
 
-fn conclude(runs: &[Conformance], interrupted: bool) -> Result<Exit, Failure> {
+fn conclude(runs: &[Conformance], unfit: bool, interrupted: bool) -> Result<Exit, Failure> {
     let cases = || runs.iter().flat_map(|run| &run.cases);
     if cases().any(CaseResult::counts_against) {
         return Ok(Exit::Found);
@@ -233,11 +277,11 @@ fn conclude(runs: &[Conformance], interrupted: bool) -> Result<Exit, Failure> {
     if interrupted {
         return Err((Exit::Unfit, "interrupted: the cases that were left have not been run".to_owned()));
     }
-    if runs.iter().any(|run| run.unfit.is_some()) {
+    if unfit {
         return Ok(Exit::Unfit);
     }
     // Asked for and not one of them run is not a success.
-    if cases().all(|case| case.verdict == CaseVerdict::Skipped) {
+    if cases().next().is_some() && cases().all(|case| case.verdict == CaseVerdict::Skipped) {
         return Err(usage("none of the cases can be run with this subject"));
     }
     Ok(Exit::Fine)
@@ -265,6 +309,8 @@ fn judged(args: &Args) -> Result<Vec<Judged>, Failure> {
         subjects::set_family(&mut subject, family).map_err(usage)?;
     }
     subjects::check_pair(subject.family, subject.kind).map_err(usage)?;
+    subjects::set_dialogue(&mut subject, args.send.as_deref(), args.reply.as_deref(), args.service)
+        .map_err(usage)?;
     if args.concurrent {
         subject.nature = Nature::Concurrent;
     }
@@ -304,47 +350,5 @@ fn subject(args: &Args, exe: &Path) -> Result<Subject, Failure> {
             Ok(Subject::new(target.clone(), Origin::Address { url, pid: args.pid }, kind, args.seed))
         }
         (Some(model), true) => model_subject(model, model, args.service, exe, args.seed).map_err(usage),
-    }
-}
-
-/// The command that runs just this case again.
-fn again(args: &Args, name: &str, id: &str) -> String {
-    let mut words = vec!["harness".to_owned(), "conform".to_owned()];
-    words.extend(args.target.clone());
-    let subjects = args.subjects.as_ref().map(|path| path.display().to_string());
-    for (flag, value) in [
-        ("--subjects", subjects.clone()),
-        ("--subject", subjects.map(|_| name.to_owned())),
-        ("--service", args.service.map(|k| k.name().to_owned())),
-        ("--family", args.family.clone()),
-        ("--listen", args.listen.clone()),
-        ("--pid", args.pid.map(|p| p.to_string())),
-        ("--case", Some(id.to_owned())),
-        ("--seed", Some(args.seed.to_string())),
-    ] {
-        if let Some(value) = value {
-            words.extend([flag.to_owned(), quoted(&value)]);
-        }
-    }
-    for (flag, set) in [("--strict", args.strict), ("--concurrent", args.concurrent), ("--quick", args.quick)]
-    {
-        if set {
-            words.push(flag.to_owned());
-        }
-    }
-    if !args.command.is_empty() {
-        words.push("--".to_owned());
-        words.extend(args.command.iter().map(|word| quoted(&word.to_string_lossy())));
-    }
-    words.join(" ")
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:=@%+,{}".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', "'\\''"))
     }
 }

@@ -67,6 +67,8 @@ impl Control {
         let target = Target {
             url,
             kind,
+            dialogue: None,
+            gate: None,
             path: None,
             host,
             reply: Duration::from_secs(5),

@@ -5,6 +5,7 @@ use super::control::Pace;
 use super::fault::Fault;
 use super::peer::Peer;
 use super::subject::Running;
+use super::target::Target;
 use service::Kind;
 use std::time::Duration;
 
@@ -17,6 +18,10 @@ pub struct Facts {
     pub forks: bool,
     /// A connection carries more than one exchange.
     pub lasting: bool,
+    /// Connections that are served beside each other, where that are few.
+    pub capacity: Option<u64>,
+    /// Connections that may wait to be accepted, where that can be seen.
+    pub backlog: Option<u32>,
 }
 
 /// Whether connections are served beside each other.
@@ -42,11 +47,10 @@ impl Facts {
             Concurrency::Datagrams => "datagrams",
             Concurrency::NotToBeTold => "serial or concurrent cannot be told: connections do not last",
         };
-        if self.forks {
-            format!("{concurrency}, a process for each connection")
-        } else {
-            concurrency.to_owned()
-        }
+        let few = self.capacity.map(|n| format!(", {n} at a time")).unwrap_or_default();
+        let forks = if self.forks { ", a process for each connection" } else { "" };
+        let backlog = self.backlog.map(|n| format!(", a queue of {n} before accept")).unwrap_or_default();
+        format!("{concurrency}{few}{forks}{backlog}")
     }
 }
 
@@ -61,11 +65,24 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
     let target = &running.target;
     if target.is_datagram() {
         target.canary(1)?;
-        return Ok(Facts { concurrency: Concurrency::Datagrams, forks: false, lasting: true });
+        return Ok(Facts {
+            concurrency: Concurrency::Datagrams,
+            forks: false,
+            lasting: true,
+            capacity: None,
+            backlog: None,
+        });
     }
-    if target.kind == Kind::Greeting {
+    let backlog = target.gate.as_ref().map(|gate| gate.backlog);
+    if target.kind == Kind::Greeting && target.dialogue.is_none() {
         target.canary(1)?;
-        return Ok(Facts { concurrency: Concurrency::NotToBeTold, forks: false, lasting: false });
+        return Ok(Facts {
+            concurrency: Concurrency::NotToBeTold,
+            forks: false,
+            lasting: false,
+            capacity: None,
+            backlog,
+        });
     }
     let before = running.tree();
     let mut first = Peer::connect(target, 1)?;
@@ -84,6 +101,10 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
         Err(fault) => return Err(fault.during("second connection, the first still open")),
     };
     let during = running.tree();
+    let capacity = match concurrency {
+        Concurrency::Concurrent if lasting => room(&short, target.reply)?,
+        _ => None,
+    };
     drop(first);
     if concurrency == Concurrency::Serial {
         second.patience(target.reply);
@@ -94,5 +115,32 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
     }
     let grown = during.len() > before.len();
     drop(second);
-    Ok(Facts { concurrency, forks: grown, lasting })
+    Ok(Facts { concurrency, forks: grown, lasting, capacity, backlog })
+}
+
+/// Connections beyond which nobody asks how many more are served at once: no case but 2.10 has more.
+const MANY: u64 = 64;
+
+/// How many connections are served beside the two that are open, and those; `None` for [`MANY`]. The one that is too many is given the
+/// time of an answer, and the others are gone when this returns.
+fn room(hasty: &Target, reply: Duration) -> Result<Option<u64>, Fault> {
+    let mut open = Vec::new();
+    for n in 3..=MANY {
+        let asked = |peer: &mut Peer| {
+            let mut pending = peer.prepare(64);
+            match peer.complete(&mut pending) {
+                Err(fault) if fault.is_silence() => {
+                    peer.patience(reply);
+                    peer.complete(&mut pending.within(reply))
+                }
+                other => other,
+            }
+        };
+        match Peer::connect(hasty, n).and_then(|mut peer| asked(&mut peer).map(|_| peer)) {
+            Ok(peer) => open.push(peer),
+            Err(fault) if fault.is_silence() => return Ok(Some(n - 1)),
+            Err(fault) => return Err(fault.during(format!("connection {n}, the others still open"))),
+        }
+    }
+    Ok(None)
 }

@@ -6,6 +6,8 @@
 //! A case is one item in `cases/<group>.rs` and one line in [`cases::ALL`]; each has a mutant in `tests/conform` that it must fail.
 
 pub mod aftermath;
+mod again;
+mod apart;
 pub mod case;
 pub mod cases;
 mod check;
@@ -17,9 +19,13 @@ pub mod expect;
 pub mod facts;
 pub mod fault;
 pub mod freeze;
+pub mod gate;
+pub mod kit;
+mod lanes;
 mod output;
 pub mod peer;
 mod places;
+mod raw;
 mod render;
 pub mod reply;
 pub mod runner;

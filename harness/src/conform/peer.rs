@@ -5,9 +5,11 @@ use super::target::Target;
 use super::wire::Act;
 use service::Output;
 use service::client::{AnyClient, Ask, Client as _, Mismatch, Progress};
+use service::raw::RawClient;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use sys::epoll::Epoll;
 use sys::socket::{self, Side, TcpState};
@@ -70,6 +72,9 @@ impl Peer {
     /// # Errors
     /// Refused, silent, reset.
     pub fn connect_with(target: &Target, number: u64, buffer: Option<usize>) -> Result<Self, Fault> {
+        if let Some(gate) = &target.gate {
+            gate.pass();
+        }
         let peer = Self::start(target, number, buffer)?;
         if peer.connected(target.reply)? {
             Ok(peer)
@@ -127,7 +132,10 @@ impl Peer {
             close: false,
             seed: target.seed,
         };
-        let mut client = AnyClient::new(&ask, self.number);
+        let mut client = match &target.dialogue {
+            Some(dialogue) => AnyClient::Raw(RawClient::new(Arc::clone(dialogue), self.number)),
+            None => AnyClient::new(&ask, self.number),
+        };
         let mut out = Output::new();
         client.request(self.sequence, &mut out);
         self.sequence += 1;
@@ -469,6 +477,10 @@ fn connect_start(target: &Target, buffer: Option<usize>) -> io::Result<OwnedFd> 
 /// A connect that failed, written down.
 fn unconnected(target: &Target, line: u64, error: &io::Error) -> Fault {
     target.wire.add(line, Act::Error(format!("connect: {error}")));
+    if error.kind() == io::ErrorKind::WouldBlock {
+        // The queue of a Unix socket was full all the while.
+        return Fault::from(What::Silent(target.reply.as_millis(), 0)).during("connect");
+    }
     Fault::io(error, 0).during("connect")
 }
 

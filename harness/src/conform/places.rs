@@ -1,6 +1,7 @@
 //! Where a subject that is started will listen: a free port, a fresh path. Not here: starting it.
 
 use super::fault::Fault;
+use crate::spawn::sockets;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -44,6 +45,20 @@ impl Places {
             }
             _ => Ok(wanted.clone()),
         }
+    }
+
+    /// True for a place of which each instance gets its own.
+    pub(super) fn is_open(wanted: &Url) -> bool {
+        match &wanted.address {
+            Address::Ip(ip) => ip.port() == 0,
+            Address::Path(path) => path == ANY_PATH,
+        }
+    }
+
+    /// True where a port that was chosen as free is a connection's by now.
+    pub(super) fn was_taken(wanted: &Url, chosen: &Url) -> bool {
+        let port = chosen.ip().map(|ip| ip.port());
+        Self::is_open(wanted) && sockets::rows(None).iter().any(|row| Some(row.local.port()) == port)
     }
 
     fn path(&self) -> Result<String, Fault> {

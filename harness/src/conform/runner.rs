@@ -7,12 +7,15 @@ use super::case::{Case, Level, Need, Outcome};
 use super::control::{Control, Pace};
 use super::facts;
 use super::fault::{Fault, What};
+use super::gate::Gate;
+use super::lanes;
 use super::scene::{Effort, Scene};
 use super::subject::{Nature, Origin, Subject};
 use super::wire::Wire;
 use super::{evidence, script};
 use record::conform::{CaseResult, CaseVerdict, Conformance};
 use servers::Capacity;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How a run is made.
@@ -26,6 +29,8 @@ pub struct Options {
     pub seed: u64,
     /// No case is begun after this.
     pub until: Option<Instant>,
+    /// Cases at a time, of those that bear company.
+    pub lanes: usize,
 }
 
 /// Lines of evidence that are kept of a case in which nothing was found.
@@ -42,6 +47,12 @@ pub fn prepare(subject: &mut Subject, control: &Control) -> Result<(), Fault> {
     let pace = control.pace();
     subject.ensure()?;
     subject.rest(pace.scale(super::scene::SETTLE))?;
+    if let Some(how) = subject.running()?.ended() {
+        return Err(Fault::subject(format!(
+            "it serves one client and ends ({how}); no case can be run on that"
+        )));
+    }
+    mind_queue(subject)?;
     if subject.facts.is_none() {
         let running = subject.running()?;
         running.target.reply = pace.scale(super::scene::REPLY);
@@ -50,18 +61,33 @@ pub fn prepare(subject: &mut Subject, control: &Control) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Runs `cases`; `tell` hears of each as it ends, and may add to its result;
+/// Finds the queue before accept, which clients have to mind where it is short.
+fn mind_queue(subject: &mut Subject) -> Result<(), Fault> {
+    if subject.family != sys::Family::Tcp {
+        return Ok(());
+    }
+    let running = subject.running()?;
+    if running.target.gate.is_none() {
+        running.target.gate = Gate::of(&running.tree(), running.target.ip()).map(Arc::new);
+    }
+    Ok(())
+}
+
+/// Runs `cases`, those first that bear company; the results are in the order of the cases. `tell` hears of each as it ends, and may add to its result;
 /// none is begun once `stop` says so.
 pub fn run(
     subject: &mut Subject,
     control: &Control,
     cases: &[&'static Case],
     options: &Options,
-    stop: &dyn Fn() -> bool,
-    mut tell: impl FnMut(&Subject, &mut CaseResult),
+    stop: &(dyn Fn() -> bool + Sync),
+    mut tell: impl FnMut(&Subject, &mut CaseResult) + Send,
 ) -> Conformance {
-    let mut results = Vec::new();
-    for case in cases {
+    let side_by_side = options.lanes > 1 && subject.twin().is_some();
+    let (alone, beside): (Vec<_>, Vec<_>) =
+        cases.iter().copied().partition(|case| !side_by_side || case.is_alone());
+    let mut results = lanes::run(subject, control, beside, options, stop, &mut tell);
+    for case in alone {
         if stop() {
             break;
         }
@@ -69,10 +95,12 @@ pub fn run(
         tell(subject, &mut result);
         results.push(result);
     }
+    let place = |result: &CaseResult| cases.iter().position(|case| case.id == result.id);
+    results.sort_by_key(place);
     Conformance {
         schema: record::SCHEMA,
         subject: subject.name.clone(),
-        service: subject.kind.name().to_owned(),
+        service: subject.service().to_owned(),
         url: subject.address.clone().unwrap_or_default(),
         facts: subject.facts.map(|facts| facts.text()).unwrap_or_default(),
         unfit: None,
@@ -85,8 +113,10 @@ fn unfit(case: &Case, subject: &Subject) -> Option<String> {
     if !case.families.contains(&subject.family) {
         return Some(format!("does not apply to the family {}", subject.family));
     }
-    if !case.services.contains(&subject.kind) {
-        return Some(format!("does not apply to the service {}", subject.kind));
+    let spoken =
+        if subject.dialogue.is_some() { case.takes_raw() } else { case.services.contains(&subject.kind) };
+    if !spoken {
+        return Some(format!("does not apply to the service {}", subject.service()));
     }
     let (pid, command, own_path, here) = match &subject.origin {
         Origin::Address { url, pid } => {
@@ -110,7 +140,12 @@ fn unfit(case: &Case, subject: &Subject) -> Option<String> {
     }
 }
 
-fn one(subject: &mut Subject, control: &Control, case: &'static Case, options: &Options) -> CaseResult {
+pub(super) fn one(
+    subject: &mut Subject,
+    control: &Control,
+    case: &'static Case,
+    options: &Options,
+) -> CaseResult {
     let start = Instant::now();
     let concluded = if let Some(reason) = unfit(case, subject) {
         Concluded::of(CaseVerdict::Skipped, reason)

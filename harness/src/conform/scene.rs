@@ -91,7 +91,13 @@ impl Scene<'_> {
     /// What was found out about the subject.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        let unknown = Facts { concurrency: Concurrency::NotToBeTold, forks: false, lasting: false };
+        let unknown = Facts {
+            concurrency: Concurrency::NotToBeTold,
+            forks: false,
+            lasting: false,
+            capacity: None,
+            backlog: None,
+        };
         self.subject.facts.unwrap_or(unknown)
     }
 
@@ -99,6 +105,25 @@ impl Scene<'_> {
     #[must_use]
     pub fn serial(&self) -> bool {
         self.facts().concurrency == Concurrency::Serial && self.subject.nature != Nature::Concurrent
+    }
+
+    /// True where few are served at a time and nothing else is declared.
+    #[must_use]
+    pub fn few(&self) -> bool {
+        match self.subject.nature {
+            Nature::Concurrent => false,
+            Nature::Workers => true,
+            Nature::Serial | Nature::Unknown => self.serial() || self.facts().capacity.is_some(),
+        }
+    }
+
+    /// `wanted` connections, or what the subject serves at once and a few less, so that a canary has room.
+    #[must_use]
+    pub fn at_once(&self, wanted: u64) -> u64 {
+        match self.facts().capacity {
+            Some(capacity) if self.few() => wanted.min(capacity.saturating_sub(4).max(2)),
+            _ => wanted,
+        }
     }
 
     /// Randomness of this case's own.

@@ -3,6 +3,7 @@
 //!
 //! What the probe sent is in the script byte by byte, as far as the log of the case kept it; where it did not, the script says so.
 
+use super::kit::Template;
 use super::subject::{Origin, Subject};
 use super::wire::{Act, Event};
 use record::conform::CaseResult;
@@ -32,8 +33,8 @@ pub(super) fn script(subject: &Subject, result: &CaseResult, events: &[Event]) -
             (Some(words), 0)
         }
         Origin::Foreign { argv, url, .. } => {
-            let words = argv.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-            (Some(words), url.ip().map_or(0, |ip| ip.port()))
+            let words = argv.iter().map(|a| subject.kit.in_folder(&a.to_string_lossy()).ok());
+            (Some(words.collect::<Option<_>>()?), url.ip().map_or(0, |ip| ip.port()))
         }
     };
     let mut out = String::new();
@@ -53,7 +54,7 @@ pub(super) fn script(subject: &Subject, result: &CaseResult, events: &[Event]) -
         out,
         "# Needs Python 3.9 or newer on Linux. Exit: 1 when the server ended or a fresh connection is refused, else 0.\n\n{HEAD}\nCOMMAND = {command}\nHOST, PORT = {}, {port}\nFILES = {}\nSEEN = {}\n\nSTEPS = [\n",
         text(&host(&url)),
-        files(subject),
+        files(subject)?,
         text(&actual),
     );
     steps(&mut out, events);
@@ -115,13 +116,14 @@ fn text(word: &str) -> String {
     serde_json::Value::from(word).to_string()
 }
 
-fn files(subject: &Subject) -> String {
-    let all: Vec<String> = subject
-        .files
-        .iter()
-        .map(|f| format!("{}: {}", text(&f.path.display().to_string()), text(&f.text)))
-        .collect();
-    format!("{{{}}}", all.join(", "))
+fn files(subject: &Subject) -> Option<String> {
+    let kit = &subject.kit;
+    let entry = |f: &Template| {
+        let path = kit.folder().ok()?.join(&f.path);
+        Some(format!("{}: {}", text(&path.display().to_string()), text(&kit.in_folder(&f.text).ok()?)))
+    };
+    let all: Vec<String> = kit.files.iter().map(entry).collect::<Option<_>>()?;
+    Some(format!("{{{}}}", all.join(", ")))
 }
 
 const HEAD: &str = r"import os, signal, socket, struct, subprocess, sys, time

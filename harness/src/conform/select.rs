@@ -12,10 +12,14 @@ pub(super) fn select(patterns: &[String]) -> Vec<&'static Case> {
         .collect()
 }
 
-/// True when `pattern` is the case's number, a prefix of its id up to a `/` or its end, or a glob (`*`, `?`) of the whole id.
+/// The group that cuts across the others.
+pub(super) const FAST: &str = "fast";
+
+/// True when `pattern` is `fast` and the case belongs there, the case's number, a prefix of its id up to a `/` or its end, or a glob (`*`, `?`) of the whole id.
 fn names(pattern: &str, case: &Case) -> bool {
     let group = pattern.trim_end_matches('/');
     pattern == case.number
+        || (group == FAST && case.is_fast())
         || case.id == group
         || case.id.strip_prefix(group).is_some_and(|rest| rest.starts_with('/'))
         || (pattern.contains(['*', '?']) && glob(pattern.as_bytes(), case.id.as_bytes()))
@@ -47,6 +51,10 @@ mod tests {
         assert!(ids("*pipe*").contains(&"sigpipe/fin"));
         assert!(ids("sig").is_empty() && ids("nothing/here").is_empty() && ids("?").is_empty());
         assert_eq!(select(&[]).len(), ALL.len());
+        let fast = ids("fast");
+        assert!(
+            fast.contains(&"half/no-spin") && fast.contains(&"leak/fd") && !fast.contains(&"fair/greedy")
+        );
     }
 
     #[test]

@@ -3,20 +3,25 @@
 use super::evidence;
 use super::facts::Facts;
 use super::fault::{Fault, What};
-use super::places::{self, Places};
+use super::kit::Kit;
+use super::places::Places;
 use super::target::Target;
 use super::wire::Wire;
 use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
 use service::Kind;
+use service::raw::Dialogue;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use sys::spawn::Begin;
 use sys::{Family, Url};
-use tempfile::TempDir;
 
 /// How long a subject may take to become ready (case 1.1).
 pub const READY_WITHIN: Duration = Duration::from_secs(10);
+
+/// Free ports that are tried: between the choice of one and the subject's bind, a client of another case may be given it.
+const TRIES: usize = 3;
 
 /// Where the subject comes from.
 #[derive(Clone, Debug)]
@@ -59,15 +64,6 @@ pub enum Nature {
     Concurrent,
 }
 
-/// A file that a command needs.
-#[derive(Clone, Debug)]
-pub struct Template {
-    /// Where.
-    pub path: PathBuf,
-    /// Its text, with `{port}` where the port belongs.
-    pub text: String,
-}
-
 /// The server under test.
 #[derive(Debug)]
 pub struct Subject {
@@ -91,10 +87,10 @@ pub struct Subject {
     pub address: Option<String>,
     /// What is done to it in the case that runs.
     pub wire: Wire,
-    /// Files that its command needs, written before each start with `{port}` and `{dir}` filled in.
-    pub files: Vec<Template>,
-    /// The folder of those files; it goes with the subject.
-    pub folder: Option<TempDir>,
+    /// What its command needs beside itself.
+    pub kit: Kit,
+    /// What is said and expected, where that is none of our services.
+    pub dialogue: Option<Arc<Dialogue>>,
     places: Places,
     running: Option<Running>,
 }
@@ -130,7 +126,6 @@ impl Subject {
     #[must_use]
     pub fn new(name: impl Into<String>, origin: Origin, kind: Kind, seed: u64) -> Self {
         let nature = Nature::Unknown;
-        let (wire, files) = (Wire::default(), Vec::new());
         let family = match &origin {
             Origin::Address { url, .. } | Origin::Foreign { url, .. } => url.family,
             Origin::Ours { .. } => Family::Tcp,
@@ -144,13 +139,38 @@ impl Subject {
             nature,
             facts: None,
             seed,
-            wire,
-            files,
-            folder: None,
+            wire: Wire::default(),
+            kit: Kit::default(),
+            dialogue: None,
             address: None,
             places: Places::default(),
             running: None,
         }
+    }
+
+    /// Another instance of the same: of its own process, place and folder. `None` for an address, and for a command whose place is fixed.
+    #[must_use]
+    pub fn twin(&self) -> Option<Self> {
+        let free = match &self.origin {
+            Origin::Address { .. } => false,
+            Origin::Ours { .. } => true,
+            Origin::Foreign { url, .. } => Places::is_open(url),
+        };
+        free.then(|| Self {
+            model: self.model.clone(),
+            family: self.family,
+            nature: self.nature,
+            facts: self.facts,
+            kit: self.kit.twin(),
+            dialogue: self.dialogue.clone(),
+            ..Self::new(self.name.clone(), self.origin.clone(), self.kind, self.seed)
+        })
+    }
+
+    /// The name of what is said.
+    #[must_use]
+    pub fn service(&self) -> &'static str {
+        if self.dialogue.is_some() { "raw" } else { self.kind.name() }
     }
 
     /// Starts it where it does not run (or, an address, looks at it).
@@ -209,6 +229,8 @@ impl Subject {
         let target = Target {
             url: url.clone(),
             kind: self.kind,
+            dialogue: self.dialogue.clone(),
+            gate: None,
             path: http,
             host: url.authority.clone(),
             reply: Duration::from_secs(2),
@@ -253,22 +275,26 @@ impl Subject {
                 Ok(Some(Child::server(&command)?))
             }
             Origin::Foreign { guard, argv, url } => {
-                let url = self.places.choose(at, url)?;
-                let fill = |text: &str| places::fill(text, &url);
-                for file in &self.files {
-                    std::fs::write(&file.path, fill(&file.text))
-                        .map_err(|e| Fault::harness(format!("cannot write {}: {e}", file.path.display())))?;
-                }
-                let argv = argv.iter().map(|word| OsString::from(fill(&word.to_string_lossy()))).collect();
-                let command = ForeignCommand {
+                let mut command = ForeignCommand {
                     guard: guard.clone(),
-                    argv,
-                    url,
+                    argv: Vec::new(),
+                    url: url.clone(),
                     begin: begin.clone(),
                     ready_within: within,
-                    second: self.running.is_some(),
+                    second: false,
                 };
-                Ok(Some(Child::foreign(&command)?))
+                let mut tries = 0;
+                loop {
+                    command.url = self.places.choose(at, url)?;
+                    let same = |running: &Running| running.target.url.address == command.url.address;
+                    command.second = self.running.as_ref().is_some_and(same);
+                    command.argv = self.kit.lay_out(argv, &command.url)?;
+                    tries += 1;
+                    match Child::foreign(&command) {
+                        Err(_) if at.is_none() && tries < TRIES && Places::was_taken(url, &command.url) => {}
+                        result => return Ok(Some(result?)),
+                    }
+                }
             }
         }
     }
@@ -297,9 +323,10 @@ impl Subject {
                     return Ok(None);
                 }
                 let fill = |word: &OsString| OsString::from(word.to_string_lossy().replace("{port}", port));
+                let argv: Vec<_> = argv.iter().map(fill).collect();
                 let command = ForeignCommand {
                     guard: guard.clone(),
-                    argv: argv.iter().map(fill).collect(),
+                    argv: self.kit.lay_out(&argv, url)?,
                     url: self.places.choose(None, url)?,
                     begin: Begin::default(),
                     ready_within: within,

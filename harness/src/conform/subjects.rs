@@ -6,8 +6,11 @@
 //! # command, or model = "epoll" with family = "unix", or url = "tcp://…" with pid = 7; {path} has a fresh path chosen
 //! command = ["nginx", "-p", "{dir}", "-c", "{dir}/nginx.conf"]
 //! listen = "http://127.0.0.1:0/"                                   # of a command; port 0 has one chosen for {port}
-//! service = "http"
+//! service = "http"                                                 # or send = 'PING\r\n' with reply = 'bytes:+PONG\r\n'
+//! prepare = ["cc", "-o", "{dir}/x", "{here}/x.c"]                  # once, before its first start; {here} is the folder of this file
+//! hint = "apt-get install nginx-light"                             # for those who do not have it
 //! concurrent = true
+//! unfit = "serves one client"                                      # words of the reason for which it cannot be judged, where that is known
 //! cases = ["sigpipe", "half"]                                      # all of them, where it is left out
 //! [subject.env]
 //! LANG = "C"
@@ -20,13 +23,15 @@
 //! ```
 
 use super::expect::{self, Expect};
+use super::kit::{Kit, Template};
+use super::raw;
 use super::runner::{self, nature_of};
-use super::subject::{Nature, Origin, Subject, Template};
+use super::subject::{Nature, Origin, Subject};
 use serde::Deserialize;
 use service::Kind;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use sys::{Family, Url};
 
 /// A subject and what goes with it.
@@ -40,13 +45,15 @@ pub(super) struct Judged {
     pub cases: Vec<String>,
     /// Why it cannot be run here, if so.
     pub unfit: Option<String>,
+    /// Words of the reason for which it is known that it cannot be judged.
+    pub known_unfit: Option<String>,
 }
 
 impl Judged {
     /// A subject of which nothing is expected.
     #[must_use]
     pub(super) fn new(subject: Subject) -> Self {
-        Self { subject, expect: Vec::new(), cases: Vec::new(), unfit: None }
+        Self { subject, expect: Vec::new(), cases: Vec::new(), unfit: None, known_unfit: None }
     }
 }
 
@@ -66,6 +73,11 @@ struct Entry {
     url: Option<String>,
     pid: Option<i32>,
     command: Vec<String>,
+    prepare: Vec<String>,
+    hint: Option<String>,
+    unfit: Option<String>,
+    send: Option<String>,
+    reply: Option<String>,
     listen: Option<String>,
     service: Option<String>,
     concurrent: bool,
@@ -81,6 +93,9 @@ struct Entry {
 /// In a sentence that names the subject.
 pub(super) fn read(path: &Path, exe: &Path, seed: u64) -> Result<Vec<Judged>, String> {
     let text = std::fs::read_to_string(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    let here = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let here = here.canonicalize().map_err(|e| format!("{}: {e}", here.display()))?;
+    let whereabouts = Whereabouts { exe, here };
     let file: File = toml::from_str(&text).map_err(|e| format!("{}: {e}", path.display()))?;
     if file.subject.is_empty() {
         return Err(format!("{} names no [[subject]]", path.display()));
@@ -94,12 +109,13 @@ pub(super) fn read(path: &Path, exe: &Path, seed: u64) -> Result<Vec<Judged>, St
         .into_iter()
         .map(|entry| {
             let name = entry.name.clone();
-            judged(entry, exe, seed).map_err(|e| format!("{}: subject `{name}`: {e}", path.display()))
+            judged(entry, &whereabouts, seed)
+                .map_err(|e| format!("{}: subject `{name}`: {e}", path.display()))
         })
         .collect()
 }
 
-fn judged(entry: Entry, exe: &Path, seed: u64) -> Result<Judged, String> {
+fn judged(entry: Entry, whereabouts: &Whereabouts<'_>, seed: u64) -> Result<Judged, String> {
     if entry.name.trim().is_empty() {
         return Err("needs a name".to_owned());
     }
@@ -114,83 +130,81 @@ fn judged(entry: Entry, exe: &Path, seed: u64) -> Result<Judged, String> {
     if ways.iter().filter(|way| **way).count() != 1 {
         return Err("needs exactly one of model, url and command".to_owned());
     }
-    let for_command = entry.listen.is_some() || !entry.env.is_empty() || !entry.files.is_empty();
+    let for_command = entry.listen.is_some()
+        || !entry.env.is_empty()
+        || !entry.files.is_empty()
+        || !entry.prepare.is_empty();
     if entry.command.is_empty() && for_command {
-        return Err("listen, env and files go with a command".to_owned());
+        return Err("listen, env, files and prepare go with a command".to_owned());
     }
     if entry.pid.is_some() && entry.url.is_none() {
         return Err("pid goes with url".to_owned());
     }
     let mut made = if let Some(model) = &entry.model {
-        Judged::new(model_subject(&entry.name, model, service, exe, seed)?)
+        Judged::new(model_subject(&entry.name, model, service, whereabouts.exe, seed)?)
     } else if let Some(url) = &entry.url {
         let url = address(url)?;
         let kind = kind_of(service, &url);
         Judged::new(Subject::new(&entry.name, Origin::Address { url, pid: entry.pid }, kind, seed))
     } else {
-        command(&entry, service, exe, seed)?
+        command(&entry, service, whereabouts, seed)?
     };
     if let Some(family) = &entry.family {
         set_family(&mut made.subject, family)?;
     }
     check_pair(made.subject.family, made.subject.kind)?;
+    set_dialogue(&mut made.subject, entry.send.as_deref(), entry.reply.as_deref(), service)?;
     if entry.concurrent {
         made.subject.nature = Nature::Concurrent;
     }
-    Ok(Judged { expect: entry.expect, cases: entry.cases, ..made })
+    Ok(Judged { expect: entry.expect, cases: entry.cases, known_unfit: entry.unfit, ..made })
 }
 
-fn command(entry: &Entry, service: Option<Kind>, exe: &Path, seed: u64) -> Result<Judged, String> {
+/// What the words of a file may name beside `{port}`, `{path}` and `{dir}`.
+struct Whereabouts<'a> {
+    /// This program; `{bin}` is its folder.
+    exe: &'a Path,
+    /// The folder of the file: `{here}`.
+    here: PathBuf,
+}
+
+impl Whereabouts<'_> {
+    fn fill(&self, text: &str) -> String {
+        let bin = self.exe.parent().unwrap_or(Path::new(".")).display().to_string();
+        text.replace("{here}", &self.here.display().to_string()).replace("{bin}", &bin)
+    }
+}
+
+fn command(
+    entry: &Entry,
+    service: Option<Kind>,
+    whereabouts: &Whereabouts<'_>,
+    seed: u64,
+) -> Result<Judged, String> {
     let url = address(entry.listen.as_deref().ok_or("a command needs listen: where it listens")?)?;
     let kind = kind_of(service, &url);
-    let folder = if entry.files.is_empty() && !entry.command.iter().any(|w| w.contains("{dir}")) {
-        None
-    } else {
-        Some(
-            tempfile::Builder::new()
-                .prefix("conform-")
-                .tempdir()
-                .map_err(|e| format!("no folder for its files: {e}"))?,
-        )
-    };
-    let dir = folder.as_ref().map(|f| f.path().display().to_string()).unwrap_or_default();
-    let fill = |text: &str| text.replace("{dir}", &dir);
+    let words = |all: &[String]| all.iter().map(|word| OsString::from(whereabouts.fill(word))).collect();
     let mut argv: Vec<OsString> = Vec::new();
     if !entry.env.is_empty() {
         argv.push("env".into());
-        argv.extend(entry.env.iter().map(|(k, v)| OsString::from(format!("{k}={}", fill(v)))));
+        argv.extend(entry.env.iter().map(|(k, v)| OsString::from(format!("{k}={}", whereabouts.fill(v)))));
     }
-    argv.extend(entry.command.iter().map(|word| OsString::from(fill(word))));
-    let mut subject =
-        Subject::new(&entry.name, Origin::Foreign { guard: exe.to_owned(), argv, url }, kind, seed);
-    if let Some(folder) = &folder {
-        subject.files = templates(entry, folder.path(), &dir)?;
-    }
-    subject.folder = folder;
-    let program = entry.command.first().map(|word| fill(word)).unwrap_or_default();
-    let unfit =
-        (!sys::spawn::can_be_found(program.as_ref())).then(|| format!("`{program}` is not installed"));
+    argv.extend::<Vec<_>>(words(&entry.command));
+    let files = entry.files.iter().map(|(name, text)| Template::new(name, whereabouts.fill(text)));
+    let origin = Origin::Foreign { guard: whereabouts.exe.to_owned(), argv, url };
+    let mut subject = Subject::new(&entry.name, origin, kind, seed);
+    subject.kit = Kit::new(files.collect::<Result<_, _>>()?, words(&entry.prepare));
+    // A program below {dir} comes to be when the subject is prepared.
+    let needed = [entry.prepare.first(), entry.command.first()].into_iter().flatten();
+    let missing = needed
+        .filter(|word| !word.contains("{dir}"))
+        .map(|word| whereabouts.fill(word))
+        .find(|word| !sys::spawn::can_be_found(word.as_ref()));
+    let unfit = missing.map(|word| match &entry.hint {
+        Some(hint) => format!("`{word}` is not installed: {hint}"),
+        None => format!("`{word}` is not installed"),
+    });
     Ok(Judged { unfit, ..Judged::new(subject) })
-}
-
-fn templates(entry: &Entry, folder: &Path, dir: &str) -> Result<Vec<Template>, String> {
-    let place = |name: &str| -> Result<PathBuf, String> {
-        let path = Path::new(name);
-        // A file of subjects may come from somewhere else: it writes into its own folder only.
-        if name.is_empty() || !path.components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(format!("the file `{name}` must lie in its own folder"));
-        }
-        let path = folder.join(path);
-        if let Some(parent) = path.parent() {
-            std::fs::create_dir_all(parent).map_err(|e| format!("cannot make {}: {e}", parent.display()))?;
-        }
-        Ok(path)
-    };
-    entry
-        .files
-        .iter()
-        .map(|(name, text)| Ok(Template { path: place(name)?, text: text.replace("{dir}", dir) }))
-        .collect()
 }
 
 /// One of our models as a subject.
@@ -238,6 +252,35 @@ pub(super) fn set_family(subject: &mut Subject, family: &str) -> Result<(), Stri
         return Err(format!("{} does not serve {found}: {why}", subject.model));
     }
     subject.family = found;
+    Ok(())
+}
+
+/// Has the subject spoken to in words of the user's own, where they are given.
+///
+/// # Errors
+/// In a sentence: one without the other, beside a service, in datagrams, or not to be read.
+pub(super) fn set_dialogue(
+    subject: &mut Subject,
+    send: Option<&str>,
+    reply: Option<&str>,
+    service: Option<Kind>,
+) -> Result<(), String> {
+    subject.dialogue = match (send, reply) {
+        (None, None) => return Ok(()),
+        (Some(_), None) | (None, Some(_)) => return Err("send and reply go together".to_owned()),
+        (Some(_), Some(_)) if service.is_some() => {
+            return Err("send and reply say what is spoken; leave the service out".to_owned());
+        }
+        (Some(_), Some(_)) if matches!(subject.family, Family::Udp | Family::Unixgram) => {
+            return Err("send and reply need a stream".to_owned());
+        }
+        (Some(_), Some(_)) if matches!(subject.origin, Origin::Ours { .. }) => {
+            return Err("send and reply are for servers that speak none of our services".to_owned());
+        }
+        (Some(send), Some(reply)) => Some(raw::dialogue(send, reply)?),
+    };
+    // The control speaks what is most like it.
+    subject.kind = Kind::Sized;
     Ok(())
 }
 
@@ -299,13 +342,12 @@ mod tests {
         let theirs = &all[2];
         assert_eq!((theirs.subject.kind, theirs.expect.len(), theirs.cases.len()), (Kind::Http, 1, 1));
         let Origin::Foreign { argv, .. } = &theirs.subject.origin else { panic!() };
-        let file = &theirs.subject.files[0];
-        let dir = file.path.parent().unwrap().parent().unwrap();
-        assert_eq!(argv[0], "env");
-        assert_eq!(argv[1], *format!("HOME={}", dir.display()));
-        assert_eq!(argv[3], *file.path.display().to_string());
-        assert_eq!(file.text, format!("exec {}/x {{port}}", dir.display()));
-        let dir = dir.to_owned();
+        let kit = &theirs.subject.kit;
+        let dir = kit.folder().unwrap().to_owned();
+        assert_eq!((argv[0].clone(), argv[1].clone()), ("env".into(), "HOME={dir}".into()));
+        let laid = kit.lay_out(argv, &"tcp://127.0.0.1:4".parse().unwrap()).unwrap();
+        assert_eq!(laid[1], *format!("HOME={}", dir.display()));
+        assert_eq!(std::fs::read_to_string(&laid[3]).unwrap(), format!("exec {}/x 4", dir.display()));
         drop(all);
         assert!(!dir.exists());
     }
@@ -332,6 +374,11 @@ mod tests {
             ("[[subject]]\nname='x'\nmodel='epoll'\ntypo=1\n", "unknown field"),
             ("[[subject]]\nname='x'\ncommand=['true']\n", "needs listen"),
             ("[[subject]]\nname='x'\nmodel='epoll'\n[[subject]]\nname='x'\nmodel='poll'\n", "two subjects"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\nprepare=['true']\n", "go with a command"),
+            ("[[subject]]\nname='x'\nmodel='epoll'\nsend='x'\nreply='count:1'\n", "none of our services"),
+            (&format!("{command}send='x'\n"), "go together"),
+            (&format!("{command}send='x'\nreply='eof'\n"), "no answer"),
+            (&format!("{command}send='x'\nreply='perhaps'\n"), "reply: "),
             (&format!("{command}files={{'../y'='z'}}\n"), "own folder"),
             (&format!("{command}files={{'/y'='z'}}\n"), "own folder"),
             (&format!("{command}[[subject.expect]]\ncase='x'\nverdict='OK'\nreason='y'\n"), "no case"),

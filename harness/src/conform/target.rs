@@ -2,10 +2,13 @@
 
 use super::datagrams::Datagrams;
 use super::fault::Fault;
+use super::gate::Gate;
 use super::peer::Peer;
 use super::wire::Wire;
 use service::Kind;
+use service::raw::Dialogue;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 use sys::{Family, Url};
 
@@ -19,6 +22,10 @@ pub struct Target {
     pub url: Url,
     /// The service spoken.
     pub kind: Kind,
+    /// What is said and expected, where that is none of our services.
+    pub dialogue: Option<Arc<Dialogue>>,
+    /// The queue that a connect waits to have room, where it is short.
+    pub gate: Option<Arc<Gate>>,
     /// `http`: a path of the user's, whose content cannot be known.
     pub path: Option<String>,
     /// `http`: the Host header.
@@ -47,7 +54,7 @@ impl Target {
     /// True when the service can be asked for an answer of a given size.
     #[must_use]
     pub fn sizable(&self) -> bool {
-        self.kind != Kind::Greeting && self.path.is_none()
+        self.kind != Kind::Greeting && self.path.is_none() && self.dialogue.is_none()
     }
 
     /// How long an answer of `bytes` bytes may take.

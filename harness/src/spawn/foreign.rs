@@ -89,10 +89,16 @@ impl Child {
         let end = Instant::now() + command.ready_within;
         let left = || end.saturating_duration_since(Instant::now());
         let pid = process.out.line("started ", left()).and_then(|pid| pid.parse().ok());
-        let Some(subject) = pid.and_then(Identity::of) else {
-            return Err(give_up(&mut process, "could not be started".to_owned(), None));
-        };
         let report = Report(process.out.clone());
+        let Some(subject) = pid.and_then(|pid| Identity::of(pid).or_else(|| background(&process))) else {
+            // It may have ended before it could be looked at.
+            let ended = pid.and_then(|_: i32| report.ended(&process, left()));
+            let how = match &ended {
+                Some(ended) => format!("{ended} before it listened"),
+                None => "could not be started".to_owned(),
+            };
+            return Err(give_up(&mut process, how, ended));
+        };
         loop {
             // Where it has gone into the background, the table is that of this process.
             let of = Some(subject.pid).filter(|_| subject.alive());
@@ -144,6 +150,11 @@ pub(super) fn holder(url: &str, tree: &[Identity]) -> Option<Identity> {
             .any(|link| link.to_str().is_some_and(|link| wanted.iter().any(|socket| socket == link)))
     };
     tree.iter().find(held).copied()
+}
+
+/// What a command that is over already has left behind.
+fn background(guard: &Process) -> Option<Identity> {
+    guard.tree().into_iter().find(|id| *id != guard.id)
 }
 
 /// A command that puts itself into the background ends well and leaves children behind.

@@ -60,6 +60,16 @@ pub enum SpawnError {
     },
 }
 
+impl SpawnError {
+    /// True for a program that ended by a signal that a fault of its own raises.
+    #[must_use]
+    pub fn crashed(&self) -> bool {
+        let Self::NotReady { ended: Some(ended), .. } = self else { return false };
+        let faults = ["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS"];
+        ended.killed_by.as_deref().is_some_and(|signal| faults.contains(&signal))
+    }
+}
+
 fn tail(stderr: &str) -> String {
     if stderr.is_empty() { String::new() } else { format!("; its standard error ends with:\n{stderr}") }
 }

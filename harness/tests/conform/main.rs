@@ -13,6 +13,7 @@
 )]
 
 mod cli;
+mod faults;
 mod matrix;
 mod models;
 mod mutants;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
                 .chain(models::tests())
                 .chain(cli::tests())
                 .chain(outputs::tests())
+                .chain(faults::tests())
                 .chain(page::tests())
                 .chain(trial::tests())
                 .collect(),

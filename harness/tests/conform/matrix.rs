@@ -139,6 +139,21 @@ pub(crate) const SAYS: &[(&str, &str, Kind, &str)] = &[
     ("sigpipe-dies", "sigpipe/disposition", Kind::Echo, "default action"),
 ];
 
+/// Cases in which time decides, or many wait: a server that is only slow fails none.
+const SLOW: [&str; 12] = [
+    "life/ready",
+    "life/idle-cpu",
+    "accept/concurrent",
+    "accept/burst",
+    "accept/backlog",
+    "accept/emfile-spin",
+    "half/no-spin",
+    "fair/slow-reader",
+    "fair/greedy",
+    "fair/new-under-load",
+    "sigpipe/fin",
+    "stop/idle-keepalive",
+];
 /// The cases of datagrams that need no more than a socket (8.6 needs IP_PKTINFO, which the sound one here does without).
 const DGRAM: [&str; 7] = [
     "dgram/echo",
@@ -185,7 +200,7 @@ fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec
     if !cases.is_empty() && chosen.len() != cases.len() {
         return Err(format!("there is no such case among {cases:?}"));
     }
-    let options = Options { effort: Effort::Quick, strict, seed: 1, until: None };
+    let options = Options { effort: Effort::Quick, strict, seed: 1, until: None, lanes: 1 };
     Ok(runner::run(&mut subject, &control, &chosen, &options, &|| false, |_, _| {}).cases)
 }
 
@@ -290,6 +305,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("sound::datagrams_echo", || is_sound("gram-sound", Kind::Echo, &DGRAM)),
         Test::new("sound::datagrams_sized", || is_sound("gram-sound", Kind::Sized, &DGRAM)),
         Test::new("sound::unix_datagrams", || is_sound("gram-sound", Kind::Echo, &UNIX)),
+        Test::new("sound::slow_is_not_wrong", || is_sound("sound-slow", Kind::Echo, &SLOW)),
         Test::new("sound::unix_echo", || {
             is_sound("unix-sound", Kind::Echo, &["abort/unix-eof", "sigpipe/unix", "half/client-fin"])
         }),

@@ -76,7 +76,7 @@ fn conforms_in(model: &str, family: Family) -> Result<(), String> {
         .filter(|case| case.families.contains(&family))
         .filter(|case| CASES.iter().any(|prefix| case.id.starts_with(prefix)))
         .collect();
-    let options = Options { effort: Effort::Quick, strict: false, seed: 1, until: None };
+    let options = Options { effort: Effort::Quick, strict: false, seed: 1, until: None, lanes: 1 };
     let done = runner::run(&mut subject, &control, &chosen, &options, &|| false, |_, _| {});
     let bad: Vec<String> = done
         .cases

@@ -19,7 +19,11 @@ const SIZE: u32 = 16 * 1024;
 const FEWEST: usize = 64;
 const MOST: usize = 1024;
 
-/// Bytes of memory that a send keeps for the next one.
+/// A send of up to this many bytes is copied into one piece, which takes its own length of memory; a larger one is gathered from where
+/// it lies. Requests are short, and there may be as many sends under way as connections.
+const SHORT: u64 = 1024;
+
+/// Bytes of memory that a gathered send keeps for the next one.
 const KEEP: usize = 4096;
 
 /// What the ring calls the epoll descriptor; a connection has two numbers below it.
@@ -72,6 +76,7 @@ pub(super) struct Lines {
     /// The operation that watches epoll.
     epoll: Option<OpId>,
     /// For use again.
+    pieces: Vec<Vec<u8>>,
     #[expect(clippy::vec_box, reason = "the kernel reads a send's memory where it is")]
     spare: Vec<Box<Gather>>,
 }
@@ -85,7 +90,13 @@ impl Lines {
         let mut ring = Ring::new(ENTRIES)?;
         let buffers = connections.clamp(FEWEST, MOST).next_power_of_two();
         ring.provide(buffers as u16, SIZE)?;
-        Ok(Self { ring, lines: Slab::with_capacity(connections), epoll: None, spare: Vec::new() })
+        Ok(Self {
+            ring,
+            lines: Slab::with_capacity(connections),
+            epoll: None,
+            pieces: Vec::new(),
+            spare: Vec::new(),
+        })
     }
 
     /// Takes a connection, which must not be non-blocking: its input is told from now on, under `key`.
@@ -120,6 +131,16 @@ impl Lines {
         let what = match place.rest.take() {
             Some(rest) => rest,
             None if out.is_empty() => return Ok(()),
+            None if out.len() <= SHORT => {
+                let mut bytes = self.pieces.pop().unwrap_or_default();
+                out.hand_over(&[], |stretch| {
+                    let (Stretch::Fixed(more) | Stretch::Brief(more)) = stretch;
+                    bytes.extend_from_slice(more);
+                    true
+                });
+                let len = bytes.len();
+                Outgoing::Chunk(Chunk::Own(bytes, len), 0..len)
+            }
             None => {
                 let mut gather = self.spare.pop().unwrap_or_default();
                 out.hand_over(&[], |stretch| match stretch {
@@ -212,11 +233,17 @@ impl Lines {
             }
             Err(number) => Event::SendFailed(io::Error::from_raw_os_error(number)),
         };
-        if result.is_ok() && !what.is_empty() {
-            self.lines[index].rest = Some(what);
-        } else if let Outgoing::Gather(mut gather) = what {
-            gather.clear(KEEP);
-            self.spare.push(gather);
+        match what {
+            rest if result.is_ok() && !rest.is_empty() => self.lines[index].rest = Some(rest),
+            Outgoing::Gather(mut gather) => {
+                gather.clear(KEEP);
+                self.spare.push(gather);
+            }
+            Outgoing::Chunk(Chunk::Own(mut bytes, _), _) => {
+                bytes.clear();
+                self.pieces.push(bytes);
+            }
+            Outgoing::Chunk(Chunk::Provided(_), _) => {}
         }
         event
     }

@@ -2,7 +2,7 @@
 //!
 //! One `testsuite` a subject, one `testcase` a case, `name` the id and `classname` the subject. FAILED is a `failure`; BROKEN and
 //! INCONCLUSIVE are an `error`, since nothing is known; SKIPPED, and a failure that was expected, are `skipped`; the verdict itself
-//! stands in a property of each.
+//! stands in the output of each: strict readers know no properties of a `testcase`.
 
 use super::{Plain, details, message, plain};
 use crate::error::{Error, Result};
@@ -27,7 +27,9 @@ pub fn junit(runs: &[Conformance]) -> Result<String> {
         if let Some(why) = &run.unfit {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
             status.set_message(why.as_str());
-            suite.add_test_case(TestCase::new("ready", status));
+            let mut ready = TestCase::new("ready", status);
+            ready.set_classname(run.subject.as_str()).set_time(Duration::ZERO);
+            suite.add_test_case(ready);
         }
         for case in &run.cases {
             time += Duration::from_nanos(case.elapsed_ns);
@@ -38,7 +40,16 @@ pub fn junit(runs: &[Conformance]) -> Result<String> {
         report.add_test_suite(suite);
     }
     report.set_time(total);
-    report.to_string().map_err(|e| Error::Junit(e.to_string()))
+    report.to_string().map(strict).map_err(|e| Error::Junit(e.to_string()))
+}
+
+/// The sum of what was skipped stands in each suite; of all suites strict readers do not know it.
+fn strict(text: String) -> String {
+    let Some((head, rest)) = text.split_once("<testsuites ") else { return text };
+    let Some((tag, body)) = rest.split_once('>') else { return text };
+    let kept: Vec<&str> =
+        tag.split_inclusive("\" ").filter(|attribute| !attribute.starts_with("skipped=")).collect();
+    format!("{head}<testsuites {}>{body}", kept.concat().trim_end())
 }
 
 fn test_case(case: &CaseResult, subject: &str) -> TestCase {
@@ -55,14 +66,8 @@ fn test_case(case: &CaseResult, subject: &str) -> TestCase {
     let mut test = TestCase::new(case.id.as_str(), status);
     test.set_classname(subject);
     test.set_time(Duration::from_nanos(case.elapsed_ns));
-    for (name, value) in [
-        ("verdict", case.verdict.name()),
-        ("number", &case.number),
-        ("level", &case.level),
-        ("actual", &case.actual),
-    ] {
-        test.add_property(Property::new(name, value));
-    }
+    let (verdict, number, level) = (case.verdict.name(), &case.number, &case.level);
+    test.set_system_out(format!("{verdict} {number} ({level}): {}", case.actual));
     test
 }
 

@@ -59,15 +59,16 @@ pub struct EchoClient {
     seed: u64,
     connection: u64,
     size: u64,
-    seq: u64,
+    /// Where the message begins whose reply is due.
+    text: u16,
     /// Position in the payload text of the next expected byte.
     at: u64,
     left: u64,
     received: u64,
     /// Bytes shown and not used.
     held: u64,
-    /// The last requests, in a ring.
-    asked: Box<[u64; REMEMBERED]>,
+    /// Where the messages of the last requests begin in the payload text, in a ring.
+    asked: Box<[u16; REMEMBERED]>,
     count: usize,
 }
 
@@ -79,7 +80,7 @@ impl EchoClient {
             seed: ask.seed,
             connection,
             size: ask.size.max(1),
-            seq: 0,
+            text: 0,
             at: 0,
             left: 0,
             received: 0,
@@ -89,20 +90,21 @@ impl EchoClient {
         }
     }
 
-    /// Where in the payload text the message of request `seq` begins.
-    fn text_of(&self, seq: u64) -> u64 {
-        mix(self.seed, self.connection, seq) % pattern::PERIOD as u64
+    /// Where in the payload text the message of request `seq` begins; its period is just below 2^16.
+    fn text_of(&self, seq: u64) -> u16 {
+        (mix(self.seed, self.connection, seq) % pattern::PERIOD as u64) as u16
     }
 
     fn write_text(&mut self, seq: u64, size: u64, out: &mut Output) {
-        self.asked[self.count % REMEMBERED] = seq;
+        let text = self.text_of(seq);
+        self.asked[self.count % REMEMBERED] = text;
         self.count += 1;
-        out.pattern(self.text_of(seq), size);
+        out.pattern(text.into(), size);
     }
 
     fn await_text(&mut self, seq: u64, size: u64) {
-        self.seq = seq;
-        self.at = self.text_of(seq);
+        self.text = self.text_of(seq);
+        self.at = self.text.into();
         self.left = size;
         self.received = 0;
         self.held = 0;
@@ -121,23 +123,23 @@ impl EchoClient {
         }
         let mut head = [0; HEAD];
         for (i, byte) in head[..right].iter_mut().enumerate() {
-            *byte = pattern::piece(self.text_of(self.seq) + i as u64, 1)[0];
+            *byte = pattern::piece(u64::from(self.text) + i as u64, 1)[0];
         }
         head[right..].copy_from_slice(&input[..HEAD - right]);
         let kept = self.count.min(REMEMBERED);
         let asked = (self.count - kept..self.count).map(|i| self.asked[i % REMEMBERED]);
         let mut later = false;
-        for seq in asked.clone() {
-            if seq == self.seq {
+        for text in asked.clone() {
+            if text == self.text {
                 later = true;
-            } else if pattern::first_difference(self.text_of(seq), &head).is_none() {
+            } else if pattern::first_difference(text.into(), &head).is_none() {
                 return Some(if later { Mismatch::Reordered } else { Mismatch::Duplicated });
             }
         }
         let Some(at) = pattern::position(&head) else { return Some(wrong) };
         // Text from within a message of our own: some of the stream was lost, and nothing crossed.
         let period = pattern::PERIOD as u64;
-        let is_ours = |seq| (at + period - self.text_of(seq)) % period < whole;
+        let is_ours = |text: u16| (at + period - u64::from(text)) % period < whole;
         Some(if asked.clone().any(is_ours) { wrong } else { Mismatch::Crossed })
     }
 }

@@ -1,5 +1,5 @@
-//! A process for each connection: accepts, forks, reaps, bounds the number, drains. Not here: what a child does, which is the
-//! model's; pools of processes made beforehand.
+//! A process for each connection: accepts, forks, reaps, bounds the number, drains; and one process at a time for a socket of datagrams.
+//! Not here: what a child does, which is the model's; pools of processes made beforehand.
 
 use super::BACK_OFF;
 use crate::counters::{self, Why};
@@ -61,6 +61,47 @@ pub fn run(endpoint: Endpoint, child: impl Child) -> io::Result<()> {
     parent.drain()
 }
 
+/// Processes that a socket of datagrams may have within a second. A program that ends without taking what wakes it would be started
+/// for ever (inetd(8) allows 256 a minute, and then ends the service for ten).
+const A_SECOND: u32 = 64;
+
+/// Serves datagrams until it is told to stop: whenever some are there and no child is, one is made and given the socket, which is its
+/// own until it ends (inetd(8), "wait"). With `drains`, a child that is told to finish answers what is queued, and one is made for that
+/// if need be.
+///
+/// # Errors
+/// Those of poll(2).
+pub fn run_waiting(endpoint: Endpoint, child: impl Child, drains: bool) -> io::Result<()> {
+    let signals = Signals::new(true)?;
+    endpoint.options.counters.shared();
+    endpoint.options.counters.enter_shared();
+    endpoint.ready();
+    let socket = endpoint.listener;
+    let mut parent =
+        Parent { child, options: endpoint.options, signals, children: HashSet::new(), stopping: false };
+    let (mut second, mut made) = (Instant::now(), 0);
+    while !parent.stopping {
+        let rest = Duration::from_secs(1).saturating_sub(second.elapsed());
+        if rest.is_zero() {
+            (second, made) = (Instant::now(), 0);
+        }
+        let (free, may) = (parent.children.is_empty(), made < A_SECOND);
+        let watched = [parent.signals.as_fd(), socket.as_fd()];
+        let wait = (free && !may).then_some(rest);
+        let ready = wait_readable(&watched[..1 + usize::from(free && may)], wait)?;
+        if ready[0] {
+            parent.on_signals()?;
+        } else if ready.get(1) == Some(&true) {
+            made += 1;
+            parent.give(&socket)?;
+        }
+    }
+    if drains && parent.children.is_empty() && wait_readable(&[socket.as_fd()], Some(Duration::ZERO))?[0] {
+        parent.give(&socket)?;
+    }
+    parent.drain()
+}
+
 struct Parent<C> {
     child: C,
     options: Options,
@@ -110,6 +151,26 @@ impl<C: Child> Parent<C> {
             self.on_signals()?;
         }
         Ok(false)
+    }
+
+    /// Makes a child that has the socket to itself.
+    fn give(&mut self, socket: &OwnedFd) -> io::Result<()> {
+        match process::fork() {
+            Ok(Forked::Parent(pid)) => {
+                self.children.insert(pid);
+            }
+            Ok(Forked::Child) => {
+                self.options.counters.enter_shared();
+                // Without a descriptor there is nothing to be done here; the parent makes another.
+                let own = socket.try_clone().unwrap_or_else(|_| process::exit_now(1));
+                self.child.be(own, socket, &self.signals)
+            }
+            // What is queued waits, and so do we, for as long as descriptors would be waited for.
+            Err(_) => {
+                wait_readable(&[self.signals.as_fd()], Some(BACK_OFF))?;
+            }
+        }
+        Ok(())
     }
 
     /// Waits for the children; those that outstay the grace are killed.

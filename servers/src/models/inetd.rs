@@ -1,12 +1,14 @@
-//! `inetd`: a program executed for each connection, which it finds as its standard input and output. Not here: `wait` services,
-//! which are given the listener.
+//! `inetd`: a program executed for each connection, which it finds as its standard input and output; over datagrams, a program that is
+//! given the socket (`wait`, as inetd(8) calls it), answers what is there and what comes, and ends when nothing has come for a while.
+//! Not here: the parent (see `drive::forking`), and `wait` for streams, which would be a listener.
 //!
 //! The program is another (`--exec`), or this one again, told to serve one connection. Another program knows nothing of draining: at
-//! a stop its connection is shut for reading, so that it meets the end of its input after what has arrived, finishes and ends. What
-//! has not ended when the grace is over is killed.
+//! a stop its connection is shut for reading, so that it meets the end of its input after what has arrived, finishes and ends. Datagrams
+//! have no end of input: there it gets SIGTERM. What has not ended when the grace is over is killed.
 
-use crate::axes::{Axes, Capacity, streams};
+use crate::axes::{Axes, Capacity, everything};
 use crate::drive::blocking::{Buffers, serve as converse};
+use crate::drive::datagram::{Both, pools};
 use crate::drive::forking::{self, Child};
 use crate::drive::serial::InHand;
 use crate::{Endpoint, Handler, Model};
@@ -16,8 +18,10 @@ use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
+use std::time::Duration;
 use sys::process;
 use sys::signal::{self, Signals};
+use sys::silence::give_up_after;
 use sys::socket::{Side, shutdown};
 use sys::spawn::{self, Begin};
 use sys::stop;
@@ -26,7 +30,7 @@ use sys::stop;
 pub static MODEL: Model = Model {
     name: "inetd",
     summary: "a program executed a connection, its standard streams the socket: any program can be a server",
-    origin: "4.3BSD inetd, nowait; UNP chapter 13",
+    origin: "4.3BSD inetd, nowait, and wait for datagrams; UNP chapter 13",
     axes: Axes {
         accept: "one acceptor",
         isolation: "process, with a program and address space of its own",
@@ -35,22 +39,47 @@ pub static MODEL: Model = Model {
         work: "inline",
     },
     capacity: Capacity::System,
-    supports: streams,
+    supports: everything,
 };
+
+/// How long a program that was executed for datagrams waits for more of them.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// Serves until it is told to stop; or, in a process that was executed for it, one connection.
 ///
 /// # Errors
 /// Those of accept(2) after which nothing more can be served.
 pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
-    let child = match &endpoint.handler {
-        Handler::Here => return serve_one(&service, endpoint),
-        Handler::Own => Handled { command: again(), own_id: process::own_id(), own: true },
-        Handler::Program(words) => {
-            Handled { command: foreign(words)?, own_id: process::own_id(), own: false }
-        }
+    match handled(&endpoint.handler, shut_input)? {
+        None => serve_one(&service, endpoint),
+        Some(child) => forking::run(endpoint, child),
+    }
+}
+
+/// Serves datagrams until it is told to stop; or, in a process that was executed for them, until they cease.
+///
+/// # Errors
+/// Those of poll(2); of recvmsg(2) after which nothing more can be served.
+pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
+    let Some(child) = handled(&endpoint.handler, |_| Err(io::ErrorKind::Unsupported.into()))? else {
+        // No longer than that: every receive of the process gives up.
+        give_up_after(endpoint.listener.as_fd(), SILENT)?;
+        stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
+        signal::unblock_all()?;
+        return pools::answer(service, &endpoint);
     };
-    forking::run(endpoint, child)
+    let drains = child.own;
+    forking::run_waiting(endpoint, child, drains)
+}
+
+/// What becomes of a child; `None` where this process is one. `end_input` is how another program is told to finish.
+fn handled(handler: &Handler, end_input: fn(i32) -> io::Result<()>) -> io::Result<Option<Handled>> {
+    let (command, own) = match handler {
+        Handler::Here => return Ok(None),
+        Handler::Own => (again(), true),
+        Handler::Program(words) => (foreign(words)?, false),
+    };
+    Ok(Some(Handled { command, own_id: process::own_id(), own, end_input }))
 }
 
 fn serve_one<S: Service>(service: &S, endpoint: Endpoint) -> io::Result<()> {
@@ -95,6 +124,7 @@ struct Handled {
     own_id: i32,
     /// The program is this one.
     own: bool,
+    end_input: fn(i32) -> io::Result<()>,
 }
 
 impl Handled {
@@ -118,7 +148,7 @@ impl Child for Handled {
     }
 
     fn finish(&self, pid: i32) {
-        let told = if self.own { Err(io::ErrorKind::Unsupported.into()) } else { shut_input(pid) };
+        let told = if self.own { Err(io::ErrorKind::Unsupported.into()) } else { (self.end_input)(pid) };
         if told.is_err() {
             // One that has ended and is not reaped yet takes no notice.
             let _ = process::kill(pid, process::SIGTERM);

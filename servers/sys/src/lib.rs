@@ -19,6 +19,7 @@ pub mod inbox;
 pub mod listen;
 pub mod lock;
 pub mod mapped;
+pub mod netns;
 pub mod option;
 pub mod pass;
 pub mod path;

@@ -354,6 +354,35 @@ pub fn tcp_state(fd: BorrowedFd<'_>) -> io::Result<TcpState> {
     Ok(TcpState(state))
 }
 
+/// The queue before accept of a listener: how many connections wait, and how many may (tcp(7), TCP_INFO, which has these two where a
+/// connection has its unacknowledged segments).
+///
+/// # Errors
+/// Those of getsockopt(2); EINVAL for a socket that does not listen.
+pub fn listen_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    // The first 32 bytes of struct tcp_info: eight of states, then rto, ato, snd_mss, rcv_mss, unacked and sacked.
+    let mut info = [0_u32; 8];
+    let mut length = size_of_val(&info) as libc::socklen_t;
+    // SAFETY: `info` has room for `length` bytes and both live through the call.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // tcpi_state is the first byte, wherever a word begins: TCP_LISTEN is 10.
+    if info[0].to_ne_bytes()[0] != 10 {
+        return Err(io::Error::from_raw_os_error(libc::EINVAL));
+    }
+    Ok((info[6], info[7]))
+}
+
 /// Waits until one of `fds` is readable (or hung up), or `timeout` has passed; returns which are. A signal ends the wait early.
 ///
 /// # Errors

@@ -31,6 +31,7 @@ macro_rules! each_datagram_model {
     (@both $family:expr, $body:path) => {
         $crate::each_datagram_model!(@model iterative, "iterative", $family, $body);
         $crate::each_datagram_model!(@model fork, "fork", $family, $body);
+        $crate::each_datagram_model!(@model inetd, "inetd", $family, $body);
         $crate::each_datagram_model!(@model prefork, "prefork", $family, $body);
         $crate::each_datagram_model!(@model prefork_flock, "prefork-flock", $family, $body);
         $crate::each_datagram_model!(@model prefork_mutex, "prefork-mutex", $family, $body);
@@ -315,6 +316,7 @@ fn the_suite_covers_the_models_that_serve_datagrams() {
     let both = [
         "iterative",
         "fork",
+        "inetd",
         "prefork",
         "prefork-flock",
         "prefork-mutex",

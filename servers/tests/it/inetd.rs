@@ -1,9 +1,12 @@
-//! Programs that know nothing of us as handlers. Not here: what all models must do.
+//! Programs that know nothing of us as handlers, of connections and of datagrams. Not here: what all models must do.
 
-use crate::fixture::{Server, eventually, exchange, payload, read_to_end, run};
+use crate::datagram::Socket;
+use crate::fixture::{Server, Subject, aloud, eventually, exchange, payload, read_to_end, run};
+use std::ffi::OsStr;
 use std::net::Shutdown;
 use std::time::Duration;
-use sys::spawn::Begin;
+use sys::Family;
+use sys::spawn::{Begin, can_be_found};
 
 fn cat(more: &[&str]) -> Server {
     let args = [more, &["--exec", "/bin/cat", "-u"]].concat();
@@ -82,5 +85,65 @@ fn a_program_that_does_not_exist_or_is_not_wanted_is_said_at_once() {
         let output = run(&args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(says), "{args:?}");
+    }
+}
+
+/// A server of datagrams whose program is `script`; `None`, said aloud, without a Python to run it.
+fn python(family: Family, script: &str) -> Option<Server> {
+    if !can_be_found(OsStr::new("python3")) {
+        aloud("SKIPPED: python3: this machine does not have it");
+        return None;
+    }
+    let on = Subject { model: "inetd", family };
+    Some(Server::with(on, "echo", &["--exec", "python3", "-c", script], &Begin::default()))
+}
+
+#[test]
+fn a_program_that_answers_one_datagram_and_ends_is_executed_for_each() {
+    let script =
+        "import socket; s = socket.socket(fileno=0); m, a = s.recvfrom(9000); s.sendto(m.upper(), a)";
+    for family in [Family::Udp, Family::Unixgram] {
+        let Some(mut server) = python(family, script) else { return };
+        let clients = [Socket::to(&server), Socket::to(&server)];
+        for client in &clients {
+            client.send(b"queued beside the other");
+        }
+        for client in &clients {
+            assert_eq!(client.recv(), b"QUEUED BESIDE THE OTHER");
+        }
+        eventually("all are reaped", || server.children().is_empty().then_some(()));
+        assert_eq!(server.stop().0.code(), Some(0));
+    }
+}
+
+#[test]
+fn a_program_that_takes_no_datagram_is_not_executed_for_ever() {
+    let on = Subject { model: "inetd", family: Family::Udp };
+    let mut server = Server::with(on, "echo", &["--exec", "/bin/true"], &Begin::default());
+    Socket::to(&server).send(b"x");
+    // That it rests shows in its state: it waits while the datagram is there and no child is.
+    let rests = || server.all_asleep() && server.children().is_empty();
+    eventually("it rests for a while", || {
+        let looks = (0..50).all(|_| {
+            sys::clock::pause(Duration::from_millis(2));
+            rests()
+        });
+        looks.then_some(())
+    });
+    assert!(server.alive());
+    assert_eq!(server.stop().0.code(), Some(0));
+}
+
+#[test]
+fn our_own_handler_of_datagrams_ends_when_they_cease_and_comes_again() {
+    let server = Server::start(Subject { model: "inetd", family: Family::Udp }, "echo");
+    let mut before = None;
+    for _ in 0..2 {
+        assert_eq!(Socket::to(&server).exchange(b"x"), b"x");
+        let [pid] = server.child_pids()[..] else { panic!("one child has the socket") };
+        assert_ne!(before.replace(pid), Some(pid));
+        assert_eq!(Socket::to(&server).exchange(b"y"), b"y");
+        assert_eq!(server.child_pids(), [pid], "the same has answered");
+        eventually("it has ended", || server.child_pids().is_empty().then_some(()));
     }
 }

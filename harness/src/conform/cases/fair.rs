@@ -19,6 +19,7 @@ pub(super) static SLOW_READER: Case = Case {
     sizes: true,
     lasting: true,
     timing: true,
+    alone: true,
     quick: true,
     requirement: "A client that does not read its answers holds up nobody else (epoll(7): non-blocking descriptors; Astron #206)",
     acceptable: "others are answered within 10 times their usual worst, or that of the control, plus 50 ms, at least 250 ms",

@@ -90,7 +90,7 @@ fn zombies(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             Outcome::Violates(format!("{left} zombies, though no connection makes a process"))
         });
     }
-    let wanted = scene.count(200, 40);
+    let wanted = scene.at_once(scene.count(200, 40));
     let mut peers = Vec::new();
     for n in 0..wanted {
         let mut peer = Peer::connect(&target, n)?;

@@ -32,12 +32,13 @@ fn slow_writer(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         return Ok(Outcome::Info("serial: everybody waits for the client in hand".to_owned()));
     }
     let target = scene.target()?;
-    let mut peers = (0..SLOW).map(|n| Peer::connect(&target, n)).collect::<Result<Vec<_>, _>>()?;
+    let slow = scene.at_once(SLOW);
+    let mut peers = (0..slow).map(|n| Peer::connect(&target, n)).collect::<Result<Vec<_>, _>>()?;
     if let Err(fault) = target.canary(500) {
         if !fault.is_silence() || scene.subject.nature == Nature::Concurrent {
-            return Err(fault.during(format!("a canary beside {SLOW} idle clients")));
+            return Err(fault.during(format!("a canary beside {slow} idle clients")));
         }
-        return Ok(Outcome::Info(format!("capacity below {SLOW}: idle clients hold it up as well")));
+        return Ok(Outcome::Info(format!("capacity below {slow}: idle clients hold it up as well")));
     }
     let mut requests = Vec::new();
     for peer in &mut peers {
@@ -49,7 +50,7 @@ fn slow_writer(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let mut worst = Duration::ZERO;
     for round in 0..scene.count(5, 3) {
         let start = Instant::now();
-        target.canary(501 + round).map_err(|f| f.during(format!("a canary beside {SLOW} slow writers")))?;
+        target.canary(501 + round).map_err(|f| f.during(format!("a canary beside {slow} slow writers")))?;
         worst = worst.max(start.elapsed());
         for (peer, rest) in peers.iter_mut().zip(&mut requests) {
             // The last byte stays, so that no request is ever whole.
@@ -59,7 +60,7 @@ fn slow_writer(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         }
         sys::clock::pause(Duration::from_millis(50));
     }
-    Ok(Outcome::Holds(format!("a canary answered within {:.1} ms beside {SLOW} slow writers", ms(worst))))
+    Ok(Outcome::Holds(format!("a canary answered within {:.1} ms beside {slow} slow writers", ms(worst))))
 }
 
 /// 6.3

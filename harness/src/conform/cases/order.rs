@@ -140,7 +140,8 @@ fn crosstalk(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         *next += 1;
         Peer::connect(&target, *next)
     };
-    let mut peers = (0..TOGETHER).map(|_| connect(&mut next)).collect::<Result<Vec<_>, _>>()?;
+    let together = scene.at_once(TOGETHER);
+    let mut peers = (0..together).map(|_| connect(&mut next)).collect::<Result<Vec<_>, _>>()?;
     let rounds = scene.count(12, 4);
     let patience = scene.pace.scale(SENT_AGAIN);
     for round in 0..rounds {
@@ -185,7 +186,7 @@ fn crosstalk(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     for peer in &mut peers {
         peer.exchange(64).map_err(|f| f.during("after the last round"))?;
     }
-    Ok(Outcome::Holds(format!("{next} connections in {rounds} rounds of {TOGETHER}, none disturbed")))
+    Ok(Outcome::Holds(format!("{next} connections in {rounds} rounds of {together}, none disturbed")))
 }
 
 /// 3.9

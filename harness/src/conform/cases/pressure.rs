@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 /// 6.5
 pub(super) static MEMORY: Case = Case {
     id: "back/memory",
+    alone: true,
     families: STREAMS,
     number: "6.5",
     needs: Need::Pid,

@@ -13,6 +13,7 @@ use std::time::Duration;
 /// 2.8
 pub(super) static SPAWN_LIMIT: Case = Case {
     id: "accept/spawn-limit",
+    alone: true,
     families: STREAMS,
     number: "2.8",
     needs: Need::Pid,

@@ -59,7 +59,7 @@ pub(super) static BAD_ADDRESS: Case = Case {
 };
 
 /// How long a server may take to see that its address is no good.
-const ENDS_WITHIN: Duration = Duration::from_secs(2);
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 fn bad_address(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let within = scene.pace.scale(ENDS_WITHIN);

@@ -61,6 +61,7 @@ fn server_closes(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// 4.6
 pub(super) static STORM: Case = Case {
     id: "abort/storm",
+    timing: true,
     number: "4.6",
     services: LASTING,
     lasting: true,

@@ -122,6 +122,7 @@ fn still(running: &Running, settle: Duration) -> bool {
 /// 10.3
 pub(super) static PARENT_KILL: Case = Case {
     id: "proc/parent-kill",
+    alone: true,
     number: "10.3",
     level: Level::Should,
     needs: Need::Command,

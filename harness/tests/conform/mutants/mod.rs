@@ -25,6 +25,8 @@ pub(crate) enum Flaw {
     SoundLoop,
     /// Nothing: a process a connection.
     SoundFork,
+    /// Nothing; but it takes its time with each connection before it serves it.
+    Slow,
     /// Ends with status 0 when its address is taken.
     ConflictIsFine,
     /// Binds without SO_REUSEADDR.
@@ -162,6 +164,7 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("sound", Flaw::Sound),
     ("sound-loop", Flaw::SoundLoop),
     ("sound-fork", Flaw::SoundFork),
+    ("sound-slow", Flaw::Slow),
     ("conflict-is-fine", Flaw::ConflictIsFine),
     ("no-reuse", Flaw::NoReuse),
     ("spin-idle", Flaw::SpinIdle),

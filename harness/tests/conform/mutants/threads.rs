@@ -19,6 +19,8 @@ static OPEN: AtomicUsize = AtomicUsize::new(0);
 static SENDING: AtomicUsize = AtomicUsize::new(0);
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
+/// How long it takes to get to a connection, where it is slow.
+const SLOW: Duration = Duration::from_millis(120);
 /// What is in flight may take this long after SIGTERM.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -128,6 +130,9 @@ fn stop(signals: &Signals, flaw: Flaw) {
 }
 
 fn connection(stream: TcpStream, kind: Kind, flaw: Flaw) {
+    if flaw == Flaw::Slow {
+        sys::clock::pause(SLOW);
+    }
     match kind {
         Kind::Greeting => drive(stream, greeting::Greeting::default().open(), flaw),
         Kind::Echo => drive(stream, echo::Echo::default().open(), flaw),

@@ -44,6 +44,15 @@ pub fn serial<S: Both>(service: S, endpoint: &Endpoint) -> io::Result<()> {
     endpoint.options.counters.workers(1);
     endpoint.options.counters.enter(0);
     endpoint.ready();
+    answer(service, endpoint)
+}
+
+/// As [`serial`], in a process that others have made ready; where a receive gives up after a time, until then.
+///
+/// # Errors
+/// As [`serial`].
+pub fn answer<S: Both>(service: S, endpoint: &Endpoint) -> io::Result<()> {
+    let fd = endpoint.listener.as_fd();
     let mut clerk = Clerk::new(service, endpoint.url.family);
     while let Some(received) = next(&mut clerk, fd, |clerk, fd| clerk.take(fd, Wait::Socket))? {
         clerk.answer(fd, &received);

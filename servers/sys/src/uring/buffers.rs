@@ -3,7 +3,7 @@
 
 use io_uring::IoUring;
 use io_uring::types::BufRingEntry;
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 use std::cell::Cell;
 use std::io;
 use std::ops::Deref;
@@ -14,32 +14,27 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// The one group of a ring.
 pub(super) const GROUP: u16 = 0;
 
-/// The kernel wants the entries on a page of their own; no page on Linux is larger.
-const PAGE: usize = 64 * 1024;
-
-/// Zeroed memory at a fixed place, given back when dropped.
+/// Zeroed memory of its own pages, which is where the kernel wants the entries; given back when dropped. A page that nobody writes to
+/// takes no memory: of large buffers with little in them, the rest.
 struct Memory {
     at: NonNull<u8>,
-    layout: Layout,
+    size: usize,
 }
 
 impl Memory {
     fn new(size: usize) -> io::Result<Self> {
-        let layout = Layout::from_size_align(size, PAGE).map_err(|_| io::ErrorKind::InvalidInput)?;
-        if layout.size() == 0 {
-            return Err(io::ErrorKind::InvalidInput.into());
-        }
-        // SAFETY: the size is not 0.
-        let at = unsafe { alloc_zeroed(layout) };
-        let Some(at) = NonNull::new(at) else { handle_alloc_error(layout) };
-        Ok(Self { at, layout })
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE);
+        // SAFETY: no address is asked for, so nothing that is there is replaced.
+        let at = unsafe { mmap_anonymous(std::ptr::null_mut(), size, access, flags) }?;
+        let at = NonNull::new(at.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { at, size })
     }
 }
 
 impl Drop for Memory {
     fn drop(&mut self) {
-        // SAFETY: allocated with this layout, and given back once.
-        unsafe { dealloc(self.at.as_ptr(), self.layout) };
+        // SAFETY: mapped with this size, and given back once. It cannot fail for a mapping that is there.
+        let _ = unsafe { munmap(self.at.as_ptr().cast(), self.size) };
     }
 }
 
