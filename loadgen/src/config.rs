@@ -44,6 +44,8 @@ pub struct Config {
     pub think: Option<Draw>,
     /// Which of the arrivals are made here, where several processes or machines make a run together.
     pub shard: Shard,
+    /// Processes of this machine that make the run together; 1 for this one alone.
+    pub processes: u32,
     /// What is asked; its seed also decides arrivals and aborts.
     pub ask: Ask,
     /// What is said instead of a service of our own (`raw`); of `ask` only the seed counts then.
@@ -175,6 +177,7 @@ impl Config {
             profile: Profile::Steady,
             think: None,
             shard: Shard::WHOLE,
+            processes: 1,
             ask,
             raw: None,
             http: None,
@@ -424,15 +427,21 @@ impl Config {
         self.requests_per_connection.is_some() || self.life.lifetime.is_some() || !self.persistent()
     }
 
-    /// Sockets that are open at the same time.
+    /// Sockets that are open at the same time in this process.
     pub(crate) fn sockets(&self) -> u64 {
         u64::from(self.connections) + u64::from(self.idle)
+    }
+
+    /// The same in all processes of this machine that make the run.
+    pub(crate) fn sockets_of_all(&self) -> u64 {
+        let others = if self.processes > 1 { self.shard.of } else { 1 };
+        self.sockets() * u64::from(others)
     }
 
     /// The addresses that connections come from, where it is not left to the kernel.
     pub(crate) fn sources(&self) -> Option<Sources> {
         let local = self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
-        let many = self.churns() || self.sockets() > MANY;
+        let many = self.churns() || self.sockets_of_all() > MANY;
         self.sources.clone().or_else(|| (local && many).then(Sources::loopback))
     }
 
@@ -480,6 +489,7 @@ impl Config {
             reconnect: Some(self.life.reconnect.name().to_owned()),
             connect_rate_per_s: self.life.connect_rate_per_s,
             pipeline: u64::from(self.pipeline),
+            processes: u64::from(self.processes),
             idle: u64::from(self.idle),
             source: self.sources().map(|sources| sources.to_string()),
             size_bytes: self.ask.size,

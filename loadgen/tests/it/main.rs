@@ -10,6 +10,7 @@ mod distributions;
 mod engine;
 mod exports;
 mod files;
+mod fleet;
 mod http;
 mod life;
 mod linger;

@@ -139,6 +139,9 @@ pub struct LoadConfig {
     /// Addresses that connections come from in turn; absent where the kernel chooses.
     #[serde(default)]
     pub source: Option<String>,
+    /// Processes of one machine that made the run together; 0 in files of older versions, which is 1.
+    #[serde(default)]
+    pub processes: u64,
     /// Requests out at a time on one connection; 0 in files of older versions.
     #[serde(default)]
     pub pipeline: u64,
