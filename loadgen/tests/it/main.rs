@@ -21,6 +21,7 @@ mod pipeline;
 mod profiles;
 mod program;
 mod raw;
+mod recorded;
 mod schedule;
 mod search;
 mod selftest;
