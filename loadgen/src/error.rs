@@ -49,6 +49,16 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// One of the processes that make a run together could not; what it said.
+    #[error("process {index}: {said}")]
+    Part {
+        /// Which.
+        index: u32,
+        /// Its words.
+        said: String,
+        /// How it ended; nothing for a signal.
+        code: Option<i32>,
+    },
     /// A histogram could not be made or written; a fault of this program.
     #[error("histogram: {0}")]
     Histogram(String),
@@ -69,6 +79,11 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Part { code, .. } => match code {
+                Some(2) => Exit::Usage,
+                Some(3) => Exit::Unfit,
+                _ => Exit::Broken,
+            },
             Self::Usage(_) | Self::Input { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::NoUring { .. } => Exit::Unfit,
             Self::Setup(_) | Self::Thread(_) | Self::Output { .. } | Self::Histogram(_) => Exit::Broken,

@@ -20,6 +20,7 @@ mod engine;
 mod error;
 mod export;
 mod flags;
+mod fleet;
 mod intervals;
 pub mod life;
 mod limits;

@@ -113,7 +113,7 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let whole = answers.len() == config.threads as usize;
         if whole && (answers.contains(&true) || !config.dials_ahead()) {
             let delay_ns = if config.threads == 1 { LONE_START_DELAY_NS } else { START_DELAY_NS };
-            let line = Timeline::new(config, clock::monotonic_ns() + delay_ns);
+            let line = Timeline::new(config, watch.start_ns(delay_ns));
             for start in &starts {
                 // A thread that is gone is found when it is joined.
                 let _ = start.send(line);

@@ -142,9 +142,15 @@ pub struct LoadConfig {
     /// Addresses that connections come from in turn; absent where the kernel chooses.
     #[serde(default)]
     pub source: Option<String>,
+    /// Processes of one machine that made the run together; 0 in files of older versions, which is 1.
+    #[serde(default)]
+    pub processes: u64,
     /// Requests out at a time on one connection; 0 in files of older versions.
     #[serde(default)]
     pub pipeline: u64,
+    /// What is said and expected in `raw` and `http`, in the words of the command line, by flag; files with their length and digest.
+    #[serde(default)]
+    pub request: BTreeMap<String, Vec<String>>,
     /// Payload size in bytes.
     pub size_bytes: u64,
     /// Handler work in each request, as in `spin:50us`.
