@@ -38,7 +38,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Target: tcp://HOST:PORT, http://HOST[:PORT][/PATH], unix:/PATH or unix:@NAME
+    /// Target: tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH or :@NAME
     #[arg(required = true)]
     url: Option<Url>,
 

@@ -28,7 +28,7 @@ const MANY: u64 = 10_000;
 /// A run of the generator. Its parts are values: any stop rule goes with any pacing, any service and any abort plan.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The target: `tcp://`, `http://` or `unix:`.
+    /// The target: `tcp://`, `http://`, `unix:`, `udp://` or `unixgram:`.
     pub url: Url,
     /// Connections at the same time, over all threads.
     pub connections: u32,
@@ -196,12 +196,7 @@ impl Config {
     /// # Errors
     /// [`Error::Usage`] with one sentence that says what to change, [`Error::NoUring`] where io_uring is asked for and cannot be had.
     pub fn check(&self) -> Result<(), Error> {
-        let problem = if !matches!(self.url.family, Family::Tcp | Family::Unix) {
-            Some(format!(
-                "cannot load {}: the targets are tcp://HOST:PORT, http://HOST[:PORT], unix:/PATH and unix:@NAME",
-                self.url
-            ))
-        } else if self.url.ip().is_some_and(|ip| ip.port() == 0) {
+        let problem = if self.url.ip().is_some_and(|ip| ip.port() == 0) {
             Some("port 0 is no target: name the port that the server printed".to_owned())
         } else if self.pipeline == 0 {
             Some("`--pipeline 0` lets no request out: give at least 1".to_owned())
@@ -275,25 +270,37 @@ impl Config {
         if let Some(problem) = self.check_life() {
             return Some(problem);
         }
+        if self.is_datagram() {
+            return crate::datagram::problem(self).or_else(|| self.check_size());
+        }
         let Ask { kind, size, .. } = self.ask;
         if let Some(dialogue) = &self.raw {
             return self.check_dialogue(dialogue);
         }
         match kind {
-            Kind::Echo | Kind::Sized if size == 0 => {
-                Some(format!("`--size 0` makes no {kind} request: give at least 1 byte"))
-            }
             Kind::Sized | Kind::Http if size > service::MAX_REPLY => {
                 Some(format!("a {kind} reply is at most {} bytes", service::MAX_REPLY))
-            }
-            Kind::Greeting | Kind::Echo if self.ask.work.is_some() => {
-                Some(format!("a {kind} request cannot carry handler work: set it on the server"))
             }
             Kind::Http if !self.url.http && !self.is_unix() => {
                 Some("the http service needs an http:// target (or unix:)".to_owned())
             }
             _ if self.url.http && kind != Kind::Http => {
                 Some(format!("an http:// target cannot serve {kind}: write tcp://"))
+            }
+            _ => self.check_size(),
+        }
+    }
+
+    /// What holds for streams and datagrams alike.
+    fn check_size(&self) -> Option<String> {
+        let Ask { kind, size, .. } = self.ask;
+        match kind {
+            _ if self.raw.is_some() => None,
+            Kind::Echo | Kind::Sized if size == 0 => {
+                Some(format!("`--size 0` makes no {kind} request: give at least 1 byte"))
+            }
+            Kind::Greeting | Kind::Echo if self.ask.work.is_some() => {
+                Some(format!("a {kind} request cannot carry handler work: set it on the server"))
             }
             _ => None,
         }
@@ -396,7 +403,13 @@ impl Config {
     /// True for a Unix socket, which has neither RST nor acknowledgements, and says so at once when its queue is full.
     #[must_use]
     pub fn is_unix(&self) -> bool {
-        self.url.family == Family::Unix
+        matches!(self.url.family, Family::Unix | Family::Unixgram)
+    }
+
+    /// True where the target takes datagrams, and a connection is a socket.
+    #[must_use]
+    pub fn is_datagram(&self) -> bool {
+        matches!(self.url.family, Family::Udp | Family::Unixgram)
     }
 
     /// True where a connection outlives a request, so that it can be made before the first one.
@@ -406,7 +419,7 @@ impl Config {
             Some(dialogue) => dialogue.ends_connection(),
             None => self.ask.kind == Kind::Greeting,
         };
-        !ends && !self.one_request_each()
+        self.is_datagram() || !ends && !self.one_request_each()
     }
 
     /// True where each connection carries one request, which can say so.

@@ -12,10 +12,12 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// No connection was ever made. The server is not there, or something in between turns connections away.
-    #[error("cannot reach {target}: no connection was made ({cause})")]
+    #[error("cannot reach {target}: {what} ({cause})")]
     Unreachable {
         /// The target's URL.
         target: String,
+        /// What is missing: a connection, or an answer.
+        what: &'static str,
         /// The error met most often.
         cause: String,
     },

@@ -14,6 +14,7 @@ pub mod abort;
 mod cli;
 mod compare;
 pub mod config;
+mod datagram;
 pub mod draw;
 mod engine;
 mod error;

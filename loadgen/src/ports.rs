@@ -19,7 +19,8 @@ const FAST: f64 = 10_000.0;
 
 /// The forecast; nothing for a Unix socket, and where the kernel does not tell.
 pub(crate) fn forecast(config: &Config) -> Option<Ports> {
-    let target = config.url.ip()?;
+    // A port of UDP is free again as soon as its socket is closed.
+    let target = config.url.ip().filter(|_| !config.is_datagram())?;
     let per_source = local_ports()?;
     let sources = config.sources().map_or(1, |sources| sources.count());
     let rest = if reuses(target.ip().is_loopback()) { REUSED_AFTER } else { REST };

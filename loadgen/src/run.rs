@@ -6,7 +6,7 @@ use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
-use crate::{Error, ports, statistics, verdict};
+use crate::{Error, datagram, ports, statistics, verdict};
 use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
@@ -66,10 +66,12 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
         return Err(Error::Unreachable {
             target: config.url.to_string(),
+            what: if config.is_datagram() { "no datagram was answered" } else { "no connection was made" },
             cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
         });
     }
-    let after = total.calls_for_a_look(config).then(|| look_after(&healthy));
+    let look = if config.is_datagram() { datagram::look_after } else { look_after };
+    let after = total.calls_for_a_look(config).then(|| look(&healthy));
     let mut finished = total.finish(&healthy, seen)?;
     let load = &mut finished.load;
     load.config = config.describe();
@@ -143,6 +145,15 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let Post { ready, started, _running, tap } = post;
     // Without it a timer may be 50 us late; where the kernel refuses, it is.
     let _ = clock::exact_timers();
+    if config.is_datagram() {
+        let mut engine = datagram::Engine::new(config, index)?;
+        engine.tap(tap);
+        engine.open_all();
+        let _ = ready.send(engine.has_sockets());
+        drop(ready);
+        let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
+        return stop_all_on_error(engine.run(line, stop), stop);
+    }
     let mut engine = Engine::new(config, index)?;
     engine.tap(tap);
     let limit_ns = nanoseconds(config.timeout.max(DIAL_LIMIT));
@@ -153,7 +164,10 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let _ = ready.send(engine.is_connected());
     drop(ready);
     let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
-    let harvest = engine.run(line, stop);
+    stop_all_on_error(engine.run(line, stop), stop)
+}
+
+fn stop_all_on_error(harvest: Result<Harvest, Error>, stop: &AtomicBool) -> Result<Harvest, Error> {
     if harvest.is_err() {
         stop.store(true, SeqCst);
     }
@@ -285,6 +299,7 @@ impl Total {
             warm_up_ns: nanoseconds(config.warm_up),
             throughput_per_s: requests.completed as f64 / seconds,
             received_bytes_per_s: self.payload_bytes(config) / seconds,
+            datagrams: config.is_datagram().then(|| recorder.datagrams.clone()),
             bytes: recorder.bytes.clone(),
             latency_ns: recorder.latency.summary(),
             service_ns: recorder.service.summary(),
