@@ -318,14 +318,7 @@ impl Total {
             misfits: Vec::new(),
             after: None,
             errors: recorder.errors.rows(),
-            generator: Generator {
-                cpu_ns_per_request: (requests.sent > 0).then(|| self.cpu_ns as f64 / requests.sent as f64),
-                cpu_ns: self.cpu_ns,
-                busy_share: self.busy_share,
-                run_queue_wait_ns: self.run_queue_ns,
-                peak_rss_bytes: sys::process::usage().peak_rss_bytes,
-                threads: self.threads.clone(),
-            },
+            generator: self.generator(),
             intervals: recorder.intervals.record(elapsed_ns, u64::from(config.connections)),
             histograms: Histograms {
                 latency: encode(&recorder.latency.histogram)?,
@@ -353,6 +346,19 @@ impl Total {
         load.aborts.vanished_closed_by = close_vanished(config, std::mem::take(&mut self.vanished));
         statistics::attach(&mut load, &recorder.latency.histogram, &latencies);
         Ok(Finished { load, latencies, log })
+    }
+
+    /// What the generator itself used.
+    fn generator(&self) -> Generator {
+        let sent = self.recorder.requests.sent;
+        Generator {
+            cpu_ns_per_request: (sent > 0).then(|| self.cpu_ns as f64 / sent as f64),
+            cpu_ns: self.cpu_ns,
+            busy_share: self.busy_share,
+            run_queue_wait_ns: self.run_queue_ns,
+            peak_rss_bytes: sys::process::usage().peak_rss_bytes,
+            threads: self.threads.clone(),
+        }
     }
 
     /// Content received: of completed replies, where their size is known, else all that was read.
