@@ -318,7 +318,7 @@ impl Total {
             misfits: Vec::new(),
             after: None,
             errors: recorder.errors.rows(),
-            generator: self.generator(requests.sent),
+            generator: self.generator(),
             intervals: recorder.intervals.record(elapsed_ns, u64::from(config.connections)),
             histograms: Histograms {
                 latency: encode(&recorder.latency.histogram)?,
@@ -348,8 +348,9 @@ impl Total {
         Ok(Finished { load, latencies, log })
     }
 
-    /// What the run took of this side, for `sent` requests.
-    fn generator(&self, sent: u64) -> Generator {
+    /// What the generator itself used.
+    fn generator(&self) -> Generator {
+        let sent = self.recorder.requests.sent;
         Generator {
             cpu_ns_per_request: (sent > 0).then(|| self.cpu_ns as f64 / sent as f64),
             cpu_ns: self.cpu_ns,

@@ -103,8 +103,9 @@ impl Engine<'_> {
 
     /// Counts a request that was sent and has no answer: lost, where the answer was awaited for the timeout.
     pub(super) fn lose(&mut self, i: usize, request: &Request, now: u64) {
-        let waited_ns = now.saturating_sub(request.begun_ns);
-        let lost = request.arrival.counted && waited_ns >= self.timeout_ns;
+        // By the age that `Recorder::unanswered` goes by: a run that was cut short has lost nothing yet.
+        let age_ns = now.saturating_sub(request.arrival.due_ns);
+        let lost = request.arrival.counted && age_ns >= self.timeout_ns;
         self.recorder.datagrams.lost += u64::from(lost);
         self.unanswered(i, request, now);
     }

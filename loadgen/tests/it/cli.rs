@@ -45,6 +45,8 @@ fn what_datagrams_cannot_do_gets_one_line_and_exit_2() {
         (&["--pipeline", "2", "--size", "15", "udp://127.0.0.1:80"], "16 bytes"),
         (&["--send", "x", "--expect", "count:1", "--banner", "count:1", "udp://[::1]:8"], "without --banner"),
         (&["--engine", "uring", "udp://127.0.0.1:80"], "speaks streams"),
+        (&["--lifetime", "1s", "udp://127.0.0.1:80"], "datagrams have none"),
+        (&["--idle", "5", "unixgram:@x"], "for streams"),
     ]);
 }
 
