@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(0_u16);
+    let port: u16 = std::env::args().nth(1).unwrap_or_default().parse().map_err(std::io::Error::other)?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
     loop {
         let (mut socket, _) = listener.accept().await?;

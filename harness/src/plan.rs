@@ -79,13 +79,16 @@ pub struct Workload {
     pub name: String,
     /// In a sentence, for people.
     pub title: String,
-    /// Socket family: `tcp` or `unix`; `tcp` when absent.
+    /// Socket family: `tcp`, `udp`, `unix` or `unixgram`; `tcp` when absent.
     #[serde(default = "tcp")]
     pub family: String,
     /// Service spoken.
     pub service: String,
     /// Connections.
     pub connections: u64,
+    /// Requests out at a time on each connection; absent: one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pipeline: Option<u32>,
     /// Payload size in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
@@ -230,6 +233,7 @@ impl Plan {
             if let Err(error) = w.service.parse::<Kind>() {
                 return bad(error.to_string());
             }
+            w.check_datagrams()?;
             if w.connections == 0 || w.requests_per_connection == Some(0) {
                 return bad(format!("workload `{}` has 0 connections or 0 requests per connection", w.name));
             }
@@ -306,6 +310,21 @@ pub fn model_named(name: &str) -> Result<&'static Entry, String> {
 }
 
 impl Workload {
+    /// What datagrams cannot do is found before the run, not by its generator in each trial.
+    fn check_datagrams(&self) -> Result<(), PlanError> {
+        let bad = |what: &str| Err(PlanError::Value(format!("workload `{}`: {what}", self.name)));
+        if !matches!(self.family()?, Family::Udp | Family::Unixgram) {
+            return Ok(());
+        }
+        if self.service.parse().is_ok_and(|kind: Kind| !kind.in_datagrams()) {
+            return bad(&format!("{} needs a stream", self.service));
+        }
+        if self.abort.iter().any(|rule| !rule.starts_with("after-request:")) {
+            return bad("over datagrams, the one abort is after-request:SHARE");
+        }
+        Ok(())
+    }
+
     fn family(&self) -> Result<Family, PlanError> {
         let found = Family::ALL.into_iter().find(|family| family.name() == self.family);
         found.ok_or_else(|| {
@@ -318,12 +337,11 @@ impl Workload {
 fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
     // A connection that is made for each request leaves room for the next: only those that stay open must be held together.
     let stays = workload.requests_per_connection.is_none();
+    // Nor does a datagram keep anybody from being served.
+    let stays = stays && matches!(family, Family::Tcp | Family::Unix);
     let nature = || if stays { model.capacity.refuses(workload.connections) } else { None };
     let (unsupported, lack) = match (model.supports)(family) {
         Support::No(reason) => (Some(format!("does not serve {family}: {reason}")), Lack::Family),
-        Support::Yes if matches!(family, Family::Udp | Family::Unixgram) => {
-            (Some("datagrams cannot be loaded yet: the generator speaks streams".to_owned()), Lack::Family)
-        }
         Support::Yes => match servers::unsupported(model.name) {
             Some(reason) => (Some(format!("on this machine: {reason}")), Lack::Machine),
             None => (nature(), Lack::Nature),

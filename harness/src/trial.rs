@@ -170,6 +170,9 @@ impl Bench {
         option("--duration", us(self.window(planned)));
         option("--warm-up", us(self.warm_up));
         option("--seed", turn.seed.to_string());
+        if let Some(depth) = w.pipeline {
+            option("--pipeline", depth.to_string());
+        }
         if let Some(size) = w.size {
             option("--size", size.to_string());
         }

@@ -5,8 +5,10 @@ mod habits;
 mod results;
 
 use crate::abort::{self, Plan, Rule};
-use crate::config::{Config, Stop};
+use crate::config::{Config, Shard, Stop};
+use crate::export::{self, Destination};
 use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, MisfitFlags, RawFlags, Spoken};
+use crate::fleet::{self, Gate};
 use crate::search::Search;
 use crate::{Error, ports, run, units};
 use clap::Parser;
@@ -38,7 +40,7 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Target: tcp://HOST:PORT, http://HOST[:PORT][/PATH], unix:/PATH or unix:@NAME
+    /// Target: tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH or :@NAME
     #[arg(required = true)]
     url: Option<Url>,
 
@@ -56,6 +58,13 @@ struct Cli {
     requests: Option<u64>,
     #[command(flatten)]
     arrivals: ArrivalFlags,
+    /// Processes that share the connections under this command, for more than one may open; -c, --idle, rates and -n are totals,
+    /// --threads are those of each
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=256), value_name = "N", hide_short_help = true, help_heading = "Load", conflicts_with_all = ["shard", "log", "find_max", "sweep"])]
+    processes: u32,
+    /// Said by `--processes` to those that it starts
+    #[arg(long, hide = true)]
+    part: Option<Shard>,
     /// The same traffic before the window, thrown away
     #[arg(long, aliases = ["warmup", "warm-up-time"], default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
     warm_up: Duration,
@@ -124,20 +133,46 @@ fn execute(args: &Cli) -> Result<Exit, Error> {
         return commands::execute(command);
     }
     let config = configure(args)?;
-    args.results.check()?;
-    config.check()?;
-    if let Some(warning) = ports::forecast(&config).and_then(|ports| ports.warning)
-        && !args.results.quiet
-    {
-        say_beside(&format!("loadgen: warning: {warning}"));
+    if let Some(part) = args.part {
+        return execute_part(args, &fleet::part_of(config, part));
     }
+    args.results.check()?;
+    check(&config, args.results.quiet)?;
     let stop = stop_on_signals()?;
     if args.search.is_wanted() {
         return args.search.execute(&config, &args.results, &stop);
     }
+    if config.processes > 1 {
+        return args.results.conclude(fleet::measure(&config, &stop)?);
+    }
     let mut watch = args.results.watch();
     let finished = run::measure(&config, &stop, &mut watch)?;
     args.results.conclude(finished)
+}
+
+/// Finds before the run what cannot be run, and says what may go wrong.
+fn check(config: &Config, quiet: bool) -> Result<(), Error> {
+    match config.processes {
+        1 => config.check()?,
+        _ => fleet::check(config)?,
+    }
+    if let Some(warning) = ports::forecast(config).and_then(|ports| ports.warning)
+        && !quiet
+    {
+        say_beside(&format!("loadgen: warning: {warning}"));
+    }
+    Ok(())
+}
+
+/// Makes one part of a run of several processes; the result goes to the one that started this.
+fn execute_part(args: &Cli, config: &Config) -> Result<Exit, Error> {
+    let stop = stop_on_signals()?;
+    let mut watch = args.results.watch_server();
+    watch.pid = watch.pid.filter(|_| config.shard.index == 0);
+    watch.gate = Some(Gate);
+    let finished = run::measure(config, &stop, &mut watch)?;
+    Destination::stdout().write(&export::json(&finished.load)?)?;
+    Ok(Exit::Fine)
 }
 
 fn configure(args: &Cli) -> Result<Config, Error> {
@@ -147,6 +182,7 @@ fn configure(args: &Cli) -> Result<Config, Error> {
     let mut config = Config::new(url.clone());
     config.connections = args.connections;
     config.threads = args.threads;
+    config.processes = args.processes;
     config.stop = match (args.requests, args.duration) {
         (Some(requests), _) => Stop::Requests(requests),
         (None, Some(time)) => Stop::After(time),

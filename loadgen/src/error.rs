@@ -12,10 +12,12 @@ pub enum Error {
     #[error("{0}")]
     Usage(String),
     /// No connection was ever made. The server is not there, or something in between turns connections away.
-    #[error("cannot reach {target}: no connection was made ({cause})")]
+    #[error("cannot reach {target}: {what} ({cause})")]
     Unreachable {
         /// The target's URL.
         target: String,
+        /// What is missing: a connection, or an answer.
+        what: &'static str,
         /// The error met most often.
         cause: String,
     },
@@ -47,6 +49,16 @@ pub enum Error {
         /// Why.
         why: String,
     },
+    /// One of the processes that make a run together could not; what it said.
+    #[error("process {index}: {said}")]
+    Part {
+        /// Which.
+        index: u32,
+        /// Its words.
+        said: String,
+        /// How it ended; nothing for a signal.
+        code: Option<i32>,
+    },
     /// A histogram could not be made or written; a fault of this program.
     #[error("histogram: {0}")]
     Histogram(String),
@@ -67,6 +79,11 @@ impl Error {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
+            Self::Part { code, .. } => match code {
+                Some(2) => Exit::Usage,
+                Some(3) => Exit::Unfit,
+                _ => Exit::Broken,
+            },
             Self::Usage(_) | Self::Input { .. } => Exit::Usage,
             Self::Unreachable { .. } | Self::NoUring { .. } => Exit::Unfit,
             Self::Setup(_) | Self::Thread(_) | Self::Output { .. } | Self::Histogram(_) => Exit::Broken,

@@ -22,10 +22,19 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     if need > soft {
         return Err(Error::Usage(format!(
             "{wanted} connections need {need} descriptors and the limit is {soft} (hard limit {hard}): \
-             lower --connections, or raise the limit (ulimit -Hn, LimitNOFILE=)"
+             lower --connections, share them out (--processes), or raise the limit (ulimit -Hn, LimitNOFILE=)"
         )));
     }
+    check_ports(config)
+}
+
+/// Says whether there are source addresses and ports for the connections.
+///
+/// # Errors
+/// [`Error::Usage`] with what to do about it.
+pub(crate) fn check_ports(config: &Config) -> Result<(), Error> {
     check_sources(config)?;
+    let wanted = config.sockets_of_all();
     let Some(ports) = ports::forecast(config) else { return Ok(()) };
     let there = ports.per_source.saturating_mul(ports.sources);
     if wanted > there {

@@ -63,6 +63,9 @@ pub(crate) fn merge(results: &[Stored], align: Align) -> Result<Finished, Error>
 /// Adds what can be summed.
 fn add_counters(sum: &mut Load, other: &Load) {
     sum.requests += &other.requests;
+    if let (Some(mine), Some(theirs)) = (&mut sum.datagrams, &other.datagrams) {
+        *mine += theirs;
+    }
     sum.bytes.sent += other.bytes.sent;
     sum.bytes.received += other.bytes.received;
     sum.connections.made += other.connections.made;

@@ -19,11 +19,12 @@ const FAST: f64 = 10_000.0;
 
 /// The forecast; nothing for a Unix socket, and where the kernel does not tell.
 pub(crate) fn forecast(config: &Config) -> Option<Ports> {
-    let target = config.url.ip()?;
+    // A port of UDP is free again as soon as its socket is closed.
+    let target = config.url.ip().filter(|_| !config.is_datagram())?;
     let per_source = local_ports()?;
     let sources = config.sources().map_or(1, |sources| sources.count());
     let rest = if reuses(target.ip().is_loopback()) { REUSED_AFTER } else { REST };
-    let held = config.sockets();
+    let held = config.sockets_of_all();
     let per_s = connects_per_s(config);
     let span_s = rest.min(length(config)).as_secs_f64();
     let needed = per_s.map(|rate| held + (rate * span_s).ceil() as u64);

@@ -10,7 +10,7 @@ use crate::tally::{Failure, Tally};
 use crate::tap::Tap;
 use hdrhistogram::Histogram;
 use record::histogram::{self, Exact, HIGH_NS};
-use record::load::{Aborts, Bytes, Requests, Summary};
+use record::load::{Aborts, Bytes, Datagrams, Requests, Summary};
 
 /// A distribution with what its histogram would round.
 #[derive(Clone, Debug)]
@@ -78,6 +78,8 @@ pub(crate) struct Recorder {
     /// Errors on connections that were not to be aborted.
     pub(crate) innocent_errors: u64,
     pub(crate) bytes: Bytes,
+    /// Nothing where the target is a stream.
+    pub(crate) datagrams: Datagrams,
     pub(crate) connections_made: u64,
     pub(crate) aborts_done: [[u64; Kind::ALL.len()]; Phase::ALL.len()],
     pub(crate) aborts_planned: u64,
@@ -101,6 +103,7 @@ impl Recorder {
             errors: Tally::new(),
             innocent_errors: 0,
             bytes: Bytes::default(),
+            datagrams: Datagrams::default(),
             connections_made: 0,
             aborts_done: Default::default(),
             aborts_planned: 0,
@@ -183,6 +186,7 @@ impl Recorder {
         self.innocent_errors += other.innocent_errors;
         self.bytes.sent += other.bytes.sent;
         self.bytes.received += other.bytes.received;
+        self.datagrams += &other.datagrams;
         self.connections_made += other.connections_made;
         for (mine, theirs) in self.aborts_done.iter_mut().flatten().zip(other.aborts_done.iter().flatten()) {
             *mine += theirs;

@@ -6,7 +6,7 @@ use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
-use crate::{Error, ports, statistics, verdict};
+use crate::{Error, datagram, ports, statistics, verdict};
 use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
@@ -66,10 +66,12 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
         let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
         return Err(Error::Unreachable {
             target: config.url.to_string(),
+            what: if config.is_datagram() { "no datagram was answered" } else { "no connection was made" },
             cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
         });
     }
-    let after = total.calls_for_a_look(config).then(|| look_after(&healthy));
+    let look = if config.is_datagram() { datagram::look_after } else { look_after };
+    let after = total.calls_for_a_look(config).then(|| look(&healthy));
     let mut finished = total.finish(&healthy, seen)?;
     let load = &mut finished.load;
     load.config = config.describe();
@@ -111,7 +113,7 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let whole = answers.len() == config.threads as usize;
         if whole && (answers.contains(&true) || !config.dials_ahead()) {
             let delay_ns = if config.threads == 1 { LONE_START_DELAY_NS } else { START_DELAY_NS };
-            let line = Timeline::new(config, clock::monotonic_ns() + delay_ns);
+            let line = Timeline::new(config, watch.start_ns(delay_ns));
             for start in &starts {
                 // A thread that is gone is found when it is joined.
                 let _ = start.send(line);
@@ -143,6 +145,15 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let Post { ready, started, _running, tap } = post;
     // Without it a timer may be 50 us late; where the kernel refuses, it is.
     let _ = clock::exact_timers();
+    if config.is_datagram() {
+        let mut engine = datagram::Engine::new(config, index)?;
+        engine.tap(tap);
+        engine.open_all();
+        let _ = ready.send(engine.has_sockets());
+        drop(ready);
+        let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
+        return stop_all_on_error(engine.run(line, stop), stop);
+    }
     let mut engine = Engine::new(config, index)?;
     engine.tap(tap);
     let limit_ns = nanoseconds(config.timeout.max(DIAL_LIMIT));
@@ -153,7 +164,10 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
     let _ = ready.send(engine.is_connected());
     drop(ready);
     let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
-    let harvest = engine.run(line, stop);
+    stop_all_on_error(engine.run(line, stop), stop)
+}
+
+fn stop_all_on_error(harvest: Result<Harvest, Error>, stop: &AtomicBool) -> Result<Harvest, Error> {
     if harvest.is_err() {
         stop.store(true, SeqCst);
     }
@@ -285,6 +299,7 @@ impl Total {
             warm_up_ns: nanoseconds(config.warm_up),
             throughput_per_s: requests.completed as f64 / seconds,
             received_bytes_per_s: self.payload_bytes(config) / seconds,
+            datagrams: config.is_datagram().then(|| recorder.datagrams.clone()),
             bytes: recorder.bytes.clone(),
             latency_ns: recorder.latency.summary(),
             service_ns: recorder.service.summary(),
@@ -303,14 +318,7 @@ impl Total {
             misfits: Vec::new(),
             after: None,
             errors: recorder.errors.rows(),
-            generator: Generator {
-                cpu_ns_per_request: (requests.sent > 0).then(|| self.cpu_ns as f64 / requests.sent as f64),
-                cpu_ns: self.cpu_ns,
-                busy_share: self.busy_share,
-                run_queue_wait_ns: self.run_queue_ns,
-                peak_rss_bytes: sys::process::usage().peak_rss_bytes,
-                threads: self.threads.clone(),
-            },
+            generator: self.generator(),
             intervals: recorder.intervals.record(elapsed_ns, u64::from(config.connections)),
             histograms: Histograms {
                 latency: encode(&recorder.latency.histogram)?,
@@ -338,6 +346,19 @@ impl Total {
         load.aborts.vanished_closed_by = close_vanished(config, std::mem::take(&mut self.vanished));
         statistics::attach(&mut load, &recorder.latency.histogram, &latencies);
         Ok(Finished { load, latencies, log })
+    }
+
+    /// What the generator itself used.
+    fn generator(&self) -> Generator {
+        let sent = self.recorder.requests.sent;
+        Generator {
+            cpu_ns_per_request: (sent > 0).then(|| self.cpu_ns as f64 / sent as f64),
+            cpu_ns: self.cpu_ns,
+            busy_share: self.busy_share,
+            run_queue_wait_ns: self.run_queue_ns,
+            peak_rss_bytes: sys::process::usage().peak_rss_bytes,
+            threads: self.threads.clone(),
+        }
     }
 
     /// Content received: of completed replies, where their size is known, else all that was read.

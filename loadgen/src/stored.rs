@@ -30,10 +30,19 @@ impl Stored {
 /// # Errors
 /// [`Error::Input`] where it is none, of another schema, or damaged.
 pub(crate) fn read(path: &Path) -> Result<Stored, Error> {
+    let bytes = std::fs::read(path)
+        .map_err(|error| Error::Input { path: path.to_owned(), why: error.to_string() })?;
+    parse(path, &bytes)
+}
+
+/// Reads it from `bytes`, which came from what `path` names.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) fn parse(path: &Path, bytes: &[u8]) -> Result<Stored, Error> {
     let refuse = |why: String| Error::Input { path: path.to_owned(), why };
-    let bytes = std::fs::read(path).map_err(|error| refuse(error.to_string()))?;
     let value: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|error| refuse(format!("not JSON: {error}")))?;
+        serde_json::from_slice(bytes).map_err(|error| refuse(format!("not JSON: {error}")))?;
     match value.get("schema").and_then(serde_json::Value::as_u64) {
         Some(schema) if schema == u64::from(SCHEMA) => {}
         Some(schema) => {

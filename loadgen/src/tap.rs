@@ -4,6 +4,7 @@
 //! Both are off unless asked for, and then neither waits nor allocates: the log fills a buffer that was there before the run, the
 //! counts are atomics that one thread alone writes and that another may read at any time.
 
+use crate::engine::Arrival;
 use crate::live::Counts;
 use std::sync::Arc;
 
@@ -43,6 +44,22 @@ pub(crate) struct Entry {
     pub(crate) connection: u32,
     pub(crate) generation: u32,
     pub(crate) outcome: Outcome,
+}
+
+impl Entry {
+    /// A request that could not begin before the window closed.
+    pub(crate) fn unsent(arrival: &Arrival, closed_ns: u64) -> Self {
+        Self {
+            k: arrival.k,
+            due_ns: arrival.due_ns,
+            begun_ns: 0,
+            first_ns: 0,
+            done_ns: closed_ns,
+            connection: u32::MAX,
+            generation: 0,
+            outcome: Outcome::Unsent,
+        }
+    }
 }
 
 /// Entries of one thread, as many as there is room for.

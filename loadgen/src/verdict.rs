@@ -119,6 +119,13 @@ fn judge_requests(total: &Total, verdict: &mut Verdict) {
             format!("{percent:.1} % of the requests failed: the latencies are those of the others"),
         );
     }
+    let dropped = total.recorder.datagrams.dropped_here;
+    if dropped > 0 {
+        verdict.object(
+            VerdictState::Suspect,
+            format!("the generator's own sockets were full and dropped {dropped} answers: lower --pipeline or the rate, or raise net.core.rmem_max"),
+        );
+    }
     if share(requests.unanswered) > MISSING {
         let percent = share(requests.unanswered) * 100.0;
         verdict.object(

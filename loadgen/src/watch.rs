@@ -5,6 +5,7 @@
 //! a number of requests has no edge that is known beforehand: it is closed when the last engine has ended.
 
 use crate::engine::Timeline;
+use crate::fleet::Gate;
 use crate::live::Screen;
 use crate::procs::{self, Memory, Usage};
 use crate::tap::{RequestLog, Tap};
@@ -22,6 +23,8 @@ pub(crate) struct Watch {
     pub(crate) log_room: Option<usize>,
     /// The view.
     pub(crate) screen: Option<Screen>,
+    /// Where the start is fetched from, for a process that makes a part of a run.
+    pub(crate) gate: Option<Gate>,
 }
 
 /// What was seen.
@@ -45,6 +48,11 @@ impl Watch {
             log: self.log_room.map(|room| RequestLog::new(room.div_ceil(threads.max(1) as usize))),
             counts: self.screen.as_mut().map(Screen::counts),
         }
+    }
+
+    /// When the run is to start, by CLOCK_MONOTONIC in nanoseconds, where `delay_ns` is enough for the threads of this process.
+    pub(crate) fn start_ns(&self, delay_ns: u64) -> u64 {
+        self.gate.map_or_else(|| clock() + delay_ns, Gate::pass)
     }
 
     fn read(&self) -> Reading {

@@ -60,6 +60,12 @@ pub fn rate(value: f64) -> String {
     count(((value / step).round() * step).max(0.0) as u64)
 }
 
+/// A share of 0 to 1 in percent, to four significant digits.
+#[must_use]
+pub fn percent(share: f64) -> String {
+    if share.is_finite() { format!("{}\u{a0}%", rate(share * 100.0)) } else { NONE.to_owned() }
+}
+
 /// A rate in few letters, for an axis: `48k`, `1.2M`.
 #[must_use]
 pub fn short(value: f64) -> String {

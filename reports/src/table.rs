@@ -1,6 +1,6 @@
 //! The table for a terminal. Not here: deciding whether the output is one.
 
-use crate::format::{NONE, bytes, count, duration, plain, range, rate};
+use crate::format::{NONE, bytes, count, duration, percent, plain, range, rate};
 use crate::view::{Conduct, Measure, Outcome, Row, View, Workload};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use record::VerdictState;
@@ -25,6 +25,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "/conn", worth: 2, text: |r| median(&r.per_connection_bytes, bytes) },
     Column { head: "csw/req", worth: 1, text: |r| median(&r.switches, rate) },
     Column { head: "fair", worth: 0, text: |r| fairness(r) },
+    Column { head: "loss", worth: 0, text: |r| median(&r.loss, percent) },
     Column { head: "errors", worth: 6, text: |r| count(r.counts.failed + r.counts.unanswered) },
 ];
 
@@ -131,10 +132,19 @@ fn notes(row: &Row<'_>) -> Vec<String> {
     }
     notes.extend(row.reasons());
     notes.extend(row.fault_list());
+    notes.extend(datagrams(row));
     if row.counts.collateral > 0 {
         notes.push(format!("{} collateral errors", count(row.counts.collateral)));
     }
     notes
+}
+
+/// What became of datagrams otherwise than one answer to each request, over all trials.
+fn datagrams(row: &Row<'_>) -> Option<String> {
+    let troubles = row.counts.datagrams.as_ref()?.troubles();
+    let said: Vec<_> =
+        troubles.iter().filter(|(_, n)| *n > 0).map(|(what, n)| format!("{} {what}", count(*n))).collect();
+    (!said.is_empty()).then(|| format!("datagrams: {}", said.join(", ")))
 }
 
 /// Appends a paragraph in lines of `width` letters, those after the first one indented. A word is never cut.

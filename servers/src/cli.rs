@@ -52,7 +52,8 @@ struct Args {
     /// system's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: Option<u32>,
-    /// Close a connection on which no byte has moved for TIME (such as 500ms, 30s, 2m) while it was the client's turn [default: never]
+    /// Close a connection on which no byte has moved for TIME (such as 500ms, 30s, 2m) while it was the client's turn; inetd over
+    /// datagrams: how long a program waits for more [default: never; there 60s]
     #[arg(long, value_name = "TIME", value_parser = silence)]
     idle_timeout: Option<Duration>,
     /// Most child processes at a time: one a connection, or the workers of a pool
@@ -225,7 +226,9 @@ fn check_limits(args: &Args, family: Family) -> Result<(), String> {
         ("--max-connections", args.max_connections.is_some()),
         ("--idle-timeout", args.idle_timeout.is_some()),
     ];
-    let given = limits.iter().find(|(_, given)| *given);
+    // There it is how long a program waits for more datagrams.
+    let of_a_socket = |limit: &str| args.model == "inetd" && limit == "--idle-timeout";
+    let given = limits.iter().find(|(limit, given)| *given && !of_a_socket(limit));
     if let (Family::Udp | Family::Unixgram, Some((limit, _))) = (family, given) {
         return Err(format!("{family} has no connections: {limit} is for tcp and unix"));
     }

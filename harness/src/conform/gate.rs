@@ -70,9 +70,11 @@ mod tests {
 
     #[test]
     fn waits_for_room_and_no_longer() {
-        let any = "tcp://127.0.0.1:0".parse().unwrap();
-        let listening = sys::listen(&any, 2, sys::Stack::Dual).unwrap();
-        let ip = listening.url.ip().unwrap();
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(2).unwrap();
+        let listener = TcpListener::from(socket);
+        let ip = listener.local_addr().unwrap();
         let me = Identity::of(std::process::id() as i32).unwrap();
         let gate = Gate::of(&[me], ip).unwrap();
         assert!(gate.is_short() && gate.backlog == 2);
@@ -81,7 +83,6 @@ mod tests {
         let start = Instant::now();
         gate.pass();
         assert!(start.elapsed() >= PATIENCE);
-        let listener = TcpListener::from(listening.fd);
         let _accepted = listener.accept().unwrap();
         assert_eq!(gate.look(), Some((1, 2)));
     }

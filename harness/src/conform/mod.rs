@@ -24,6 +24,7 @@ pub mod kit;
 mod lanes;
 mod output;
 pub mod peer;
+mod pending;
 mod places;
 mod raw;
 mod render;

@@ -1,6 +1,7 @@
 //! The probing client: one connection, every step of which has a deadline and an outcome of its own. Not here: verdicts.
 
 use super::fault::{Fault, What};
+pub use super::pending::Pending;
 use super::target::Target;
 use super::wire::Act;
 use service::Output;
@@ -14,24 +15,6 @@ use std::time::{Duration, Instant};
 use sys::epoll::Epoll;
 use sys::socket::{self, Side, TcpState};
 use sys::{Interest, Poller};
-
-/// A request that is under way: what is still to be sent, and the check of the answer.
-#[derive(Debug)]
-pub struct Pending {
-    client: AnyClient,
-    /// What is still to be sent.
-    pub out: Output,
-    time: Duration,
-}
-
-impl Pending {
-    /// The same request with another deadline.
-    #[must_use]
-    pub fn within(mut self, time: Duration) -> Self {
-        self.time = time;
-        self
-    }
-}
 
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,7 +122,7 @@ impl Peer {
         let mut out = Output::new();
         client.request(self.sequence, &mut out);
         self.sequence += 1;
-        Pending { client, out, time: target.time_for(bytes) }
+        Pending { client, out, time: target.time_for(bytes), stall: target.reply }
     }
 
     /// Asks for `bytes` bytes and checks the answer; says whether the connection can be used again.
@@ -158,7 +141,7 @@ impl Peer {
     pub fn complete(&mut self, pending: &mut Pending) -> Result<bool, Fault> {
         let end = Instant::now() + pending.time;
         // A large answer may take long, but not stand still.
-        let stall = self.target.reply.min(pending.time);
+        let stall = pending.stall.max(self.target.reply).min(pending.time);
         let mut moved = Instant::now();
         let mut epoll = Epoll::new().map_err(Fault::harness)?;
         let mut interest = Interest { read: true, write: !pending.out.is_empty() };

@@ -169,10 +169,24 @@ fn json_to_stdout() -> Result<(), String> {
     read.map(drop).map_err(|e| format!("{e}: {}", String::from_utf8_lossy(&run.stdout)))
 }
 
+/// The file of subjects that is shipped: each can be planned, and each expectation is of a case that exists.
+fn the_example_can_be_planned() -> Result<(), String> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/subjects.toml");
+    let run = conform(&["--subjects", file, "--dry-run"])?;
+    let words = String::from_utf8_lossy(&run.stdout);
+    let named = text(Path::new(file))?.lines().filter(|line| line.starts_with("name = ")).count();
+    let planned = words.lines().filter(|line| !line.starts_with(' ')).count();
+    if run.ended.success() && planned == named && named >= 20 {
+        return Ok(());
+    }
+    Err(format!("{}: {planned} of {named} planned: {words} {}", run.ended, run.stderr))
+}
+
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("outputs::expected_failures_are_none", expected_failures_are_none),
         Test::new("outputs::unmet_expectations_are_found", unmet_expectations_are_found),
+        Test::new("outputs::the_example_can_be_planned", the_example_can_be_planned),
         Test::new("outputs::wrong_files_are_wrong_use", wrong_files_are_wrong_use),
         Test::new("outputs::missing_programs_are_unfit", missing_programs_are_unfit),
         Test::new("outputs::json_to_stdout", json_to_stdout),

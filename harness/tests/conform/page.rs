@@ -8,22 +8,23 @@ use harness::conform::cases::ALL;
 use std::fmt::Write as _;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/CONFORMANCE.md");
-const HEAD: &str = "| no | case | level | needs | families | services | requirement | kills |\n";
+const HEAD: &str = "| no | case | level | needs | families | services | run | requirement | kills |\n";
 
 /// The list as it should stand in the page.
 fn table() -> String {
-    let mut out = format!("{HEAD}|---|---|---|---|---|---|---|---|\n");
+    let mut out = format!("{HEAD}|---|---|---|---|---|---|---|---|---|\n");
     for case in ALL {
         // Writing to a String does not fail.
         let _ = writeln!(
             out,
-            "| {} | `{}` | {} | {} | {} | {} | {} | {} |",
+            "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} |",
             case.number,
             case.id,
             case.level.name(),
             case.needs.name(),
             families(case),
             services(case),
+            if case.is_alone() { "alone" } else { "beside others" },
             case.requirement,
             killed(case)
         );

@@ -10,3 +10,4 @@
 mod fixture;
 mod run;
 mod tidy;
+mod zoo;

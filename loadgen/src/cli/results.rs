@@ -185,6 +185,7 @@ impl Results {
             pid: self.pid,
             log_room: self.log.as_ref().map(|_| self.log_room.min(LOG_ROOM) as usize),
             screen: Screen::for_stderr(self.progress, self.quiet),
+            gate: None,
         }
     }
 

@@ -30,6 +30,11 @@ const QUEUE_DOUBLINGS: u32 = 6;
 const REST_NS: u64 = 1_000_000;
 const LONGEST_REST_NS: u64 = 500_000_000;
 
+/// How long to leave a server alone that has turned us away so many times, one behind the other.
+pub(crate) fn rest_ns(refusals: u32) -> u64 {
+    REST_NS.checked_shl(refusals.saturating_sub(1)).unwrap_or(LONGEST_REST_NS).min(LONGEST_REST_NS)
+}
+
 impl Engine<'_> {
     /// Makes the connections of all slots before the run, in waves, for at most `limit_ns`.
     ///
@@ -120,7 +125,7 @@ impl Engine<'_> {
 
     /// Nothing for a while, after something has failed so many `times`.
     fn rest(&mut self, i: usize, times: u32, now: u64) {
-        let rest_ns = REST_NS.checked_shl(times - 1).unwrap_or(LONGEST_REST_NS).min(LONGEST_REST_NS);
+        let rest_ns = rest_ns(times);
         self.slots[i].state = State::Resting;
         self.set_timer(i, now + rest_ns);
     }

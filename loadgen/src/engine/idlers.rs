@@ -42,7 +42,8 @@ pub(crate) struct IdlersSeen {
 }
 
 impl IdlersSeen {
-    fn new(wanted: u64) -> Self {
+    /// Nothing yet, of so many.
+    pub(crate) fn new(wanted: u64) -> Self {
         Self {
             wanted,
             made: 0,

@@ -18,7 +18,7 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// The window opens. Called by the thread itself, as is [`close`](Self::close).
-    pub(super) fn open(&mut self, now: u64) {
+    pub(crate) fn open(&mut self, now: u64) {
         *self = Self {
             waited_ns: 0,
             cpu_ns: clock::thread_cpu_ns(),
@@ -29,7 +29,7 @@ impl Meter {
     }
 
     /// The window closes.
-    pub(super) fn close(&mut self, now: u64) {
+    pub(crate) fn close(&mut self, now: u64) {
         self.cpu_ns = clock::thread_cpu_ns().saturating_sub(self.cpu_ns);
         self.run_queue_ns = match (self.run_queue_ns, run_queue_ns()) {
             (Some(before), Some(after)) => Some(after.saturating_sub(before)),

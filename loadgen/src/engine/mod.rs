@@ -28,9 +28,11 @@ mod uring;
 
 pub(crate) use after::look as look_after;
 pub(crate) use crowd::Crowd;
+pub(crate) use dial::rest_ns;
 pub(crate) use idlers::IdlersSeen;
-pub(crate) use source::Timeline;
-pub(crate) use stages::PATIENCE;
+pub(crate) use meter::Meter;
+pub(crate) use source::{Arrival, Source, Timeline};
+pub(crate) use stages::{HURRY_NS, PATIENCE, Stage};
 
 use crate::config::{Config, Mechanism, nanoseconds};
 use crate::draw::Draw;
@@ -41,11 +43,8 @@ use crate::tap::Tap;
 use crate::{Error, limits};
 use idlers::Idlers;
 use lines::Lines;
-use meter::Meter;
 use service::client::Client as _;
 use slot::{Slot, State};
-use source::{Arrival, Source};
-use stages::Stage;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
 use std::os::fd::OwnedFd;
@@ -59,14 +58,14 @@ use sys::epoll::Epoll;
 const BUFFER: usize = 64 * 1024;
 
 /// Longest wait for events, so that an interrupt is noticed.
-const LONGEST_WAIT_NS: u64 = 50_000_000;
+pub(crate) const LONGEST_WAIT_NS: u64 = 50_000_000;
 
 /// The last stretch before an arrival is due, in which the thread polls instead of sleeping.
 ///
 /// The kernel wakes a thread that sleeps late: on the virtual machine where this was measured (Linux 6.18, timer slack 1 us,
 /// 2000 requests/s) the median lag was 41 us with plain timeouts, 13 us with 20 us of polling and 0.1 us with 60 us. The price is
 /// that share of the generator's own processor, 60 us for each arrival and never more than all of it above 16,000 a second.
-const SPIN_NS: u64 = 60_000;
+pub(crate) const SPIN_NS: u64 = 60_000;
 
 /// Keep what is drawn for think times apart from other choices by the same seed and number.
 const THINK_STREAM: u64 = 0x74_68_69_6e_6b;
@@ -126,11 +125,12 @@ pub(crate) struct Engine<'a> {
     next_connect_ns: u64,
 }
 
+/// A request that is due and waits for somebody to carry it.
 #[derive(Clone, Copy, Debug)]
-struct Waiting {
-    arrival: Arrival,
+pub(crate) struct Waiting {
+    pub(crate) arrival: Arrival,
     /// When the engine turned to it.
-    turned_ns: u64,
+    pub(crate) turned_ns: u64,
 }
 
 /// What one thread leaves behind.
@@ -338,8 +338,7 @@ impl<'a> Engine<'a> {
         }
         slot.request = Some(request);
         slot.state = State::Busy;
-        slot.think_ns =
-            self.config.think.map_or(0, |think| think.draw(self.config.ask.seed, THINK_STREAM, arrival.k));
+        slot.think_ns = think_ns(self.config, arrival.k);
         if abort.is_some() && slot.line.is_some() && !self.take_off(i) {
             return self.dial(i, now);
         }
@@ -422,12 +421,13 @@ impl<'a> Engine<'a> {
 
     /// Users who think do not all begin at once: the first request of each comes within its first think time.
     fn spread_thinkers(&mut self) {
-        let Some(think) = self.config.think else { return };
+        if self.config.think.is_none() {
+            return;
+        }
         self.idle.clear();
         for i in 0..self.slots.len() {
             let number = connection_number(self.config, self.index, self.slots[i].index);
-            let share = |whole| Draw::Uniform(0, whole).draw(self.config.ask.seed, FIRST_STREAM, number);
-            let wait_ns = share(think.draw(self.config.ask.seed, FIRST_STREAM, number));
+            let wait_ns = first_think_ns(self.config, number);
             let slot = &mut self.slots[i];
             slot.offered = false;
             slot.thinks_until_ns = self.line.start_ns + wait_ns;
@@ -446,8 +446,20 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// How long the connection of request `k` rests behind its reply.
+pub(crate) fn think_ns(config: &Config, k: u64) -> u64 {
+    config.think.map_or(0, |think| think.draw(config.ask.seed, THINK_STREAM, k))
+}
+
+/// How long connection `number` of the run rests before its first request: some share of one rest.
+pub(crate) fn first_think_ns(config: &Config, number: u64) -> u64 {
+    let Some(think) = config.think else { return 0 };
+    let whole = think.draw(config.ask.seed, FIRST_STREAM, number);
+    Draw::Uniform(0, whole).draw(config.ask.seed, FIRST_STREAM, number)
+}
+
 /// The number of a place for connections in the whole run, over all threads and shards.
-fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
+pub(crate) fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
     let (first, step) = config.share_of_thread(thread);
     first + u64::from(slot) * step
 }
@@ -457,6 +469,6 @@ fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
 /// Both count where the request waited for a connection in between: the sum may say too much, never too little. Not in it is
 /// the time that a reply lay unread in the kernel, which the generator cannot see; a thread that is too busy to read shows it
 /// in the first part.
-fn lag_ns(due_ns: u64, turned_ns: u64, free_since_ns: u64, begun_ns: u64) -> u64 {
+pub(crate) fn lag_ns(due_ns: u64, turned_ns: u64, free_since_ns: u64, begun_ns: u64) -> u64 {
     turned_ns.saturating_sub(due_ns) + begun_ns.saturating_sub(turned_ns.max(free_since_ns))
 }

@@ -32,18 +32,18 @@ impl Timeline {
 
 /// A request that wants to be made.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     /// Its number in its part of the run.
-    pub(super) k: u64,
+    pub(crate) k: u64,
     /// When it is to begin.
-    pub(super) due_ns: u64,
+    pub(crate) due_ns: u64,
     /// It belongs to the window.
-    pub(super) counted: bool,
+    pub(crate) counted: bool,
 }
 
 /// The requests of one thread.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(crate) struct Source {
     line: Timeline,
     /// Requests of the window that may still begin.
     left: u64,
@@ -65,7 +65,7 @@ enum SourceKind {
 }
 
 impl Source {
-    pub(super) fn new(config: &Config, line: Timeline, index: u32) -> Self {
+    pub(crate) fn new(config: &Config, line: Timeline, index: u32) -> Self {
         let (first, step) = config.share_of_thread(index);
         let left = match config.stop {
             Stop::After(_) => u64::MAX,
@@ -111,7 +111,7 @@ impl Source {
     }
 
     /// The next arrival of the schedule that is due by `now`. Nothing in a closed loop.
-    pub(super) fn due(&mut self, now: u64) -> Option<Arrival> {
+    pub(crate) fn due(&mut self, now: u64) -> Option<Arrival> {
         let SourceKind::Open { peeked, .. } = &mut self.kind else { return None };
         let arrival = peeked.filter(|arrival| arrival.due_ns <= now)?;
         self.peek();
@@ -119,7 +119,7 @@ impl Source {
     }
 
     /// The request that a free connection makes in a closed loop. Nothing where there is a schedule.
-    pub(super) fn on_free(&mut self, now: u64) -> Option<Arrival> {
+    pub(crate) fn on_free(&mut self, now: u64) -> Option<Arrival> {
         if !self.has_more(now) {
             return None;
         }
@@ -135,7 +135,7 @@ impl Source {
     }
 
     /// When the next arrival of the schedule is due.
-    pub(super) fn next_due(&self) -> Option<u64> {
+    pub(crate) fn next_due(&self) -> Option<u64> {
         match &self.kind {
             SourceKind::Closed { .. } => None,
             SourceKind::Open { peeked, .. } => peeked.map(|arrival| arrival.due_ns),
@@ -143,19 +143,19 @@ impl Source {
     }
 
     /// True where a free connection could begin a request at once.
-    pub(super) fn has_more(&self, now: u64) -> bool {
+    pub(crate) fn has_more(&self, now: u64) -> bool {
         let counted = now >= self.line.open_ns;
         let running = now >= self.line.start_ns && now < self.line.close_ns;
         !self.is_open() && running && (!counted || self.left > 0)
     }
 
     /// True for a schedule.
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         matches!(self.kind, SourceKind::Open { .. })
     }
 
     /// True when no request of the window is to come any more.
-    pub(super) fn is_exhausted(&self, now: u64) -> bool {
+    pub(crate) fn is_exhausted(&self, now: u64) -> bool {
         match &self.kind {
             SourceKind::Closed { .. } => self.left == 0 || now >= self.line.close_ns,
             SourceKind::Open { peeked, .. } => peeked.is_none(),
@@ -163,7 +163,7 @@ impl Source {
     }
 
     /// Nothing begins from `now` on.
-    pub(super) fn stop(&mut self, now: u64) {
+    pub(crate) fn stop(&mut self, now: u64) {
         self.left = 0;
         self.line.close_ns = self.line.close_ns.min(now);
         if let SourceKind::Open { peeked, .. } = &mut self.kind {

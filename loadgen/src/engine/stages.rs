@@ -7,14 +7,14 @@ use crate::config::Stop;
 use crate::tap::{Entry, Outcome};
 
 /// How long an interrupted run waits for replies: nobody watches an interrupt for longer.
-const HURRY_NS: u64 = 100_000_000;
+pub(crate) const HURRY_NS: u64 = 100_000_000;
 
 /// A run of a number of requests ends without them when no reply has come for this many timeouts.
 pub(crate) const PATIENCE: u32 = 5;
 
 /// The part of the run that a thread is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     WarmUp,
     Window,
     /// Nothing begins any more; what is out may still be answered until then.
@@ -30,7 +30,7 @@ impl Stage {
     }
 
     /// When the clock alone changes something.
-    pub(super) fn ends_ns(self, line: &Timeline, now: u64) -> u64 {
+    pub(crate) fn ends_ns(self, line: &Timeline, now: u64) -> u64 {
         match self {
             Self::WarmUp if now < line.start_ns => line.start_ns,
             Self::WarmUp => line.open_ns,
@@ -117,16 +117,7 @@ impl Engine<'_> {
         while let Some(waiting) = self.queue.pop_front() {
             if waiting.arrival.counted {
                 self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
-                self.recorder.tap.ended(Entry {
-                    k: waiting.arrival.k,
-                    due_ns: waiting.arrival.due_ns,
-                    begun_ns: 0,
-                    first_ns: 0,
-                    done_ns: closed_ns,
-                    connection: u32::MAX,
-                    generation: 0,
-                    outcome: Outcome::Unsent,
-                });
+                self.recorder.tap.ended(Entry::unsent(&waiting.arrival, closed_ns));
             }
         }
         self.stage = Stage::Drain { until_ns };

@@ -53,6 +53,15 @@ fn counters(page: &mut Page, load: &Load) {
     for error in &load.errors {
         page.sample("loadgen_errors_total", &[("phase", &error.phase), ("cause", &error.cause)], error.count);
     }
+    if let Some(datagrams) = &load.datagrams {
+        page.family("loadgen_datagrams", "counter", None, "Datagrams sent and received.");
+        page.sample("loadgen_datagrams_total", &[("direction", "sent")], datagrams.sent);
+        page.sample("loadgen_datagrams_total", &[("direction", "received")], datagrams.received);
+        page.family("loadgen_datagram_troubles", "counter", None, "What went wrong with datagrams.");
+        for (what, count) in datagrams.troubles() {
+            page.sample("loadgen_datagram_troubles_total", &[("what", what)], count);
+        }
+    }
     page.family("loadgen_transferred_bytes", "counter", Some("bytes"), "Bytes over sockets.");
     page.sample("loadgen_transferred_bytes_total", &[("direction", "sent")], load.bytes.sent);
     page.sample("loadgen_transferred_bytes_total", &[("direction", "received")], load.bytes.received);

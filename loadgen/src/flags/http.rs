@@ -1,10 +1,11 @@
 //! The flags about HTTP: what is asked of any server, and which answers will do. Not here: framing.
 
-use super::raw::read;
+use super::raw::{read, words};
 use crate::{Config, Error};
 use service::Kind;
 use service::http::{Content, Exchange};
 use service::raw::{Pattern, Template};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -31,6 +32,9 @@ pub(crate) struct HttpFlags {
     expect_body: Option<String>,
 }
 
+/// Fields whose values are not written down.
+const SECRET: [&str; 3] = ["Authorization", "Proxy-Authorization", "Cookie"];
+
 /// A range of status codes.
 type Status = RangeInclusive<u16>;
 
@@ -45,6 +49,13 @@ fn parse_status(text: &str) -> Result<Status, String> {
     range.ok_or_else(|| format!("`{text}` is no status: write 200, or 2xx for 200 to 299"))
 }
 
+fn show_status(status: &Status) -> String {
+    match (status.start(), status.end()) {
+        (first, last) if first == last => first.to_string(),
+        (first, last) => format!("{first}-{last}"),
+    }
+}
+
 impl HttpFlags {
     fn is_given(&self) -> bool {
         self.method.is_some()
@@ -53,6 +64,20 @@ impl HttpFlags {
             || !self.path.is_empty()
             || !self.expect_status.is_empty()
             || self.expect_body.is_some()
+    }
+
+    /// The flags for the record, which is passed on: without what opens doors.
+    fn words(&self) -> BTreeMap<String, Vec<String>> {
+        let status: Vec<String> = self.expect_status.iter().map(show_status).collect();
+        let header: Vec<String> = self.header.iter().map(|field| without_secret(field)).collect();
+        words([
+            ("method", self.method.as_slice()),
+            ("header", header.as_slice()),
+            ("body", self.body.as_slice()),
+            ("path", self.path.as_slice()),
+            ("expect-status", status.as_slice()),
+            ("expect-body", self.expect_body.as_slice()),
+        ])
     }
 
     /// Makes what the flags ask for the run's, where any is given.
@@ -95,6 +120,7 @@ impl HttpFlags {
         if method.is_empty() || !method.bytes().all(is_token) {
             return Err(Error::Usage(format!("`{method}` is no method")));
         }
+        config.words = self.words();
         config.ask.path.get_or_insert_with(|| "/".to_owned());
         config.http = Some(Arc::new(Exchange {
             method,
@@ -105,6 +131,16 @@ impl HttpFlags {
             expect: self.expect_body.as_deref().map(expected).transpose()?,
         }));
         Ok(())
+    }
+}
+
+/// A header field, of one that proves who asks only how long it is.
+fn without_secret(field: &str) -> String {
+    match field.split_once(':') {
+        Some((name, value)) if SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret)) => {
+            format!("{name}: ({} bytes)", value.trim().len())
+        }
+        _ => field.to_owned(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! The flags of `--service raw`: what is said and expected. Not here: what the texts mean (see `service::raw`).
 
-use crate::{Config, Error};
+use crate::{Config, Error, units};
 use service::Kind;
 use service::raw::{Dialogue, Expect, Template, Turn};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -65,8 +66,31 @@ impl RawFlags {
             banner: self.banner.as_ref().map(|text| expectation("--banner", text)).transpose()?,
             turns: turns.collect::<Result<_, Error>>()?,
         }));
+        config.words = words([
+            ("send", self.send.as_slice()),
+            ("expect", self.expect.as_slice()),
+            ("banner", self.banner.as_slice()),
+        ]);
         Ok(())
     }
+}
+
+/// Flags as they were given, for the record; a file that one names with its length and digest, since the name says little.
+pub(super) fn words<'a>(
+    flags: impl IntoIterator<Item = (&'a str, &'a [String])>,
+) -> BTreeMap<String, Vec<String>> {
+    let word = |text: &String| {
+        let path = text.strip_prefix('@').or_else(|| text.strip_prefix("file:"));
+        match path.map(std::fs::read) {
+            Some(Ok(bytes)) => {
+                let digest = units::fnv1a(bytes.iter().copied());
+                format!("{text} ({} bytes, {digest:016x})", bytes.len())
+            }
+            _ => text.clone(),
+        }
+    };
+    let given = flags.into_iter().filter(|(_, texts)| !texts.is_empty());
+    given.map(|(flag, texts)| (flag.to_owned(), texts.iter().map(word).collect())).collect()
 }
 
 fn template(text: &str) -> Result<Template, Error> {

@@ -45,9 +45,10 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
             None => "closed loop".to_owned(),
         },
     };
+    let ends = if load.datagrams.is_some() { "sockets" } else { "connections" };
     writeln!(
         out,
-        "{} connections, {} threads, {loop_}, seed {}, engine {}",
+        "{} {ends}, {} threads, {loop_}, seed {}, engine {}",
         config.connections,
         config.threads,
         config.seed,
@@ -97,8 +98,11 @@ fn times(load: &Load, out: &mut String) -> fmt::Result {
         "", "mean", "p50", "p90", "p99", "p99.9", "max"
     )?;
     row("from intended start", &load.latency_ns, out)?;
-    if load.config.rate_per_s.is_some() {
+    // The first row holds the ages of the lost, as lower bounds; this one the answered alone.
+    if load.config.rate_per_s.is_some() || load.datagrams.as_ref().is_some_and(|d| d.lost > 0) {
         row("from actual send", &load.service_ns, out)?;
+    }
+    if load.config.rate_per_s.is_some() {
         row("generator's own lag", &load.lag_ns, out)?;
     }
     for (name, summary) in [
@@ -142,6 +146,7 @@ fn requests(load: &Load, out: &mut String) -> fmt::Result {
     if r.late > 0 {
         writeln!(out, "  {} completed later than {}", r.late, show_ns(load.config.timeout_ns as f64))?;
     }
+    datagrams(load, out)?;
     let c = &load.connections;
     if c.made > 0 || c.peak < c.wanted {
         writeln!(
@@ -178,6 +183,18 @@ fn beside(load: &Load, out: &mut String) -> fmt::Result {
         Some(warning) => writeln!(out, "  {warning}"),
         None => Ok(()),
     }
+}
+
+fn datagrams(load: &Load, out: &mut String) -> fmt::Result {
+    let Some(datagrams) = &load.datagrams else { return Ok(()) };
+    write!(out, "  datagrams: {} sent, {} received", datagrams.sent, datagrams.received)?;
+    if let Some(loss) = datagrams.loss() {
+        write!(out, ", {:.4} % lost", loss * 100.0)?;
+    }
+    for (name, count) in datagrams.troubles().into_iter().filter(|(_, count)| *count > 0) {
+        write!(out, ", {count} {name}")?;
+    }
+    writeln!(out)
 }
 
 /// The verdict in a word.

@@ -36,12 +36,25 @@ fn refuses(mistakes: &[(&[&str], &str)]) {
 }
 
 #[test]
+fn what_datagrams_cannot_do_gets_one_line_and_exit_2() {
+    refuses(&[
+        (&["--service", "http", "udp://127.0.0.1:80"], "needs a stream"),
+        (&["--size", "65508", "unixgram:/tmp/x"], "65507"),
+        (&["--size", "0", "udp://127.0.0.1:80"], "at least 1 byte"),
+        (&["--abort", "idle:5%", "udp://127.0.0.1:80"], "means nothing to datagrams"),
+        (&["--pipeline", "2", "--size", "15", "udp://127.0.0.1:80"], "16 bytes"),
+        (&["--send", "x", "--expect", "count:1", "--banner", "count:1", "udp://[::1]:8"], "without --banner"),
+        (&["--engine", "uring", "udp://127.0.0.1:80"], "speaks streams"),
+        (&["--lifetime", "1s", "udp://127.0.0.1:80"], "datagrams have none"),
+        (&["--idle", "5", "unixgram:@x"], "for streams"),
+    ]);
+}
+
+#[test]
 fn mistakes_get_one_line_and_exit_2() {
     refuses(&[
         (&[][..], "URL"),
         (&["127.0.0.1:80"], "scheme"),
-        (&["udp://127.0.0.1:80"], "targets are"),
-        (&["unixgram:/tmp/x"], "targets are"),
         (&["unix:"], "empty"),
         (&["https://127.0.0.1"], "TLS"),
         (&["tcp://127.0.0.1:0"], "port 0"),

@@ -3,6 +3,7 @@
 use super::File;
 use crate::error::{Error, Result};
 use crate::view::{Conduct, Measure, Outcome, Row, View, Workload, state_word};
+use record::load::Datagrams;
 
 /// What a column says of a row.
 type Text = fn(&View<'_>, &Workload<'_>, &Row<'_>) -> String;
@@ -26,6 +27,7 @@ const COLUMNS: &[(&str, Text)] = &[
     ("throughput_per_s_median", |_, _, r| median(&r.throughput_per_s)),
     ("throughput_per_s_min", |_, _, r| min(&r.throughput_per_s)),
     ("throughput_per_s_max", |_, _, r| max(&r.throughput_per_s)),
+    ("datagram_loss_share_median", |_, _, r| median(&r.loss)),
     ("cpu_ns_per_request_median", |_, _, r| median(&r.cpu_ns)),
     ("cpu_ns_per_request_min", |_, _, r| min(&r.cpu_ns)),
     ("cpu_ns_per_request_max", |_, _, r| max(&r.cpu_ns)),
@@ -54,6 +56,10 @@ const COLUMNS: &[(&str, Text)] = &[
     ("requests_failed", |_, _, r| r.counts.failed.to_string()),
     ("requests_unanswered", |_, _, r| r.counts.unanswered.to_string()),
     ("requests_unsent", |_, _, r| r.counts.unsent.to_string()),
+    ("datagrams_lost", |_, _, r| datagrams(r, |d| d.lost)),
+    ("datagrams_duplicated", |_, _, r| datagrams(r, |d| d.duplicated)),
+    ("datagrams_reordered", |_, _, r| datagrams(r, |d| d.reordered)),
+    ("datagrams_late", |_, _, r| datagrams(r, |d| d.late)),
     ("collateral_errors", |_, _, r| r.counts.collateral.to_string()),
     ("aborts_planned", |_, _, r| r.counts.aborts_planned.to_string()),
     ("aborts_done", |_, _, r| r.counts.aborts_done.to_string()),
@@ -77,6 +83,10 @@ pub(super) fn make(view: &View<'_>) -> Result<Vec<File>> {
 /// Keeps a spreadsheet from taking text for a formula.
 fn safe(text: String) -> String {
     if text.starts_with(['=', '+', '@', '\t', '\r']) { format!("'{text}") } else { text }
+}
+
+fn datagrams(row: &Row<'_>, pick: fn(&Datagrams) -> u64) -> String {
+    option(row.counts.datagrams.as_ref().map(pick))
 }
 
 fn outcome(row: &Row<'_>) -> String {

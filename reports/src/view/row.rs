@@ -2,7 +2,7 @@
 
 use super::{Latency, Measure, Model, Point, Sharing, Trial};
 use hdrhistogram::Histogram;
-use record::load::{Load, Summary};
+use record::load::{Datagrams, Load, Summary};
 use record::run::{Lack, Observation, Scenario};
 use record::{Record, VerdictState, histogram};
 
@@ -81,6 +81,8 @@ pub struct Row<'a> {
     /// Share of what was due and not to be aborted that was answered, 0 to 1: what became of an offered rate. By count, since the
     /// number of Poisson arrivals in a second or two is itself off the rate by a percent.
     pub answered: Measure,
+    /// Share of the requests that were lost, where they are datagrams, 0 to 1.
+    pub loss: Measure,
     /// Server CPU time per request, nanoseconds.
     pub cpu_ns: Measure,
     /// The 99th percentile of each single trial (the median where it is withheld), nanoseconds. For spread only.
@@ -128,6 +130,8 @@ pub struct Counts {
     pub aborts_done: u64,
     /// Errors by `phase cause`, most frequent first.
     pub errors: Vec<(String, u64)>,
+    /// What became of datagrams, where they were spoken.
+    pub datagrams: Option<Datagrams>,
     /// Connections that the listener turned away, where it was seen.
     pub listen_overflows: Option<u64>,
 }
@@ -151,6 +155,7 @@ impl<'a> Row<'a> {
             rank: None,
             throughput_per_s: of_load(&trials, |l| Some(l.throughput_per_s)),
             answered: of_load(&trials, |l| answered(&l.requests)),
+            loss: of_load(&trials, |l| l.datagrams.as_ref().and_then(Datagrams::loss)),
             cpu_ns: of_server(&trials, |o| o.cpu_ns_per_request),
             trial_p99_ns: of_load(&trials, |l| l.latency_ns.p99.map(|v| v as f64)),
             trial_p50_ns: of_load(&trials, |l| l.latency_ns.p50.map(|v| v as f64)),
@@ -253,6 +258,9 @@ fn counts(trials: &[Trial<'_>]) -> Counts {
             *sum.listen_overflows.get_or_insert(0) += seen;
         }
         let Some(load) = &trial.record.load else { continue };
+        if let Some(datagrams) = &load.datagrams {
+            *sum.datagrams.get_or_insert_default() += datagrams;
+        }
         sum.sent += load.requests.sent;
         sum.failed += load.requests.failed;
         sum.unanswered += load.requests.unanswered;

@@ -3,6 +3,7 @@
 use crate::fixture::{one, run, run_and_records};
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use record::histogram::decode;
+use record::load::Datagrams;
 use reports::Report;
 use std::path::Path;
 
@@ -61,6 +62,34 @@ fn the_csv_has_a_line_a_scenario_and_says_when_there_is_no_number() {
         assert_eq!(&row("epoll/tcp/echo/c64-closed")[column(name)], "", "one worker shares nothing out");
         assert_eq!(&row("thread/tcp/echo/c64-closed")[column(name)], "", "a worker a connection neither");
     }
+}
+
+#[test]
+fn what_became_of_datagrams_stands_beside_the_speed() {
+    let datagrams = |trial: u32| {
+        let mut record = one(4, 0, trial);
+        let lost = u64::from(trial) * 10;
+        let load = record.load.as_mut().unwrap();
+        load.datagrams = Some(Datagrams { sent: 1_000, lost, reordered: 2, ..Datagrams::default() });
+        record
+    };
+    let records = vec![datagrams(1), datagrams(2), datagrams(3)];
+    let report = Report::new(run(vec![records[0].scenario.clone()]), records);
+    let folder = tempfile::tempdir().unwrap();
+    report.write(folder.path()).unwrap();
+    let mut reader = csv::Reader::from_path(folder.path().join("summary.csv")).unwrap();
+    let heads = reader.headers().unwrap().clone();
+    let row = reader.records().next().unwrap().unwrap();
+    let value = |name: &str| row[heads.iter().position(|h| h == name).unwrap()].to_owned();
+    assert_eq!((value("datagram_loss_share_median"), value("datagrams_lost")), ("0.02".into(), "60".into()));
+    assert_eq!((value("datagrams_reordered"), value("datagrams_duplicated")), ("6".into(), "0".into()));
+    let table = report.table(200, false);
+    assert!(table.contains("loss") && table.contains("2.00\u{a0}%"), "{table}");
+    assert!(table.contains("datagrams: 60 lost, 6 reordered"), "{table}");
+    let page = std::fs::read_to_string(folder.path().join("index.html")).unwrap();
+    assert!(page.contains("1.00–3.00\u{a0}%"), "the span of the loss");
+    let (whole, streams) = run_and_records();
+    assert!(!Report::new(whole, streams).table(200, false).contains("loss"));
 }
 
 #[test]

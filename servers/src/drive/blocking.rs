@@ -1,8 +1,8 @@
 //! One connection served with blocking calls, from its first byte to its close. Not here: how it came to be accepted, and calls that
 //! only look as if they blocked (see `coroutines`).
 
-use super::LINGER;
 use super::idle::Idle;
+use super::{LINGER, SLICES};
 use crate::counters::{self, Fate, Why};
 use service::{MAX_HEAD, Output, Protocol, Step, Work};
 use std::io::{self, IoSlice};
@@ -12,9 +12,6 @@ use sys::socket::{self, Side};
 
 /// Bytes read at a time. Room for an unfinished request and as much again.
 const BUFFER: usize = 2 * MAX_HEAD;
-
-/// Buffers sent per call: as many as a reply of one segment of the payload text, a head and a few pipelined echoes need.
-const SLICES: usize = 16;
 
 /// What a connection reports to whoever may want to stop it.
 pub trait Watch {
@@ -294,7 +291,6 @@ pub(super) fn perform(work: Work) {
 /// Gets the connection ready to be closed so that the reply arrives: a close with unread input sends RST, which can destroy what
 /// is in flight (RFC 9293, 3.6.1).
 fn part(calls: &impl Calls, fd: BorrowedFd<'_>, how: Ended) {
-    let mut scrap = [0; 4096];
     let linger = match how {
         Ended::Over => false,
         Ended::Abort => {
@@ -303,21 +299,28 @@ fn part(calls: &impl Calls, fd: BorrowedFd<'_>, how: Ended) {
             false
         }
         Ended::Linger => true,
-        Ended::Close => matches!(socket::recv_now(fd, &mut scrap), Ok(n) if n > 0),
+        // Few bytes: a process that serves one connection would pay for every page of its stack that it touches.
+        Ended::Close => matches!(socket::recv_now(fd, &mut [0; 64]), Ok(n) if n > 0),
     };
     if linger && socket::shutdown(fd, Side::Write).is_ok() {
-        let end = Instant::now() + LINGER;
-        while Instant::now() < end {
-            match calls.readable(fd, end) {
-                Ok(true) => {}
-                // A signal, or the time is over: the loop tells them apart.
-                Ok(false) => continue,
-                Err(_) => break,
-            }
-            match socket::recv_now(fd, &mut scrap) {
-                Ok(n) if n > 0 => counters::received(n),
-                _ => break,
-            }
+        drop_input(calls, fd);
+    }
+}
+
+/// Reads and drops what still comes, until the end of it or of our patience.
+fn drop_input(calls: &impl Calls, fd: BorrowedFd<'_>) {
+    let mut scrap = [0; 4096];
+    let end = Instant::now() + LINGER;
+    while Instant::now() < end {
+        match calls.readable(fd, end) {
+            Ok(true) => {}
+            // A signal, or the time is over: the loop tells them apart.
+            Ok(false) => continue,
+            Err(_) => break,
+        }
+        match socket::recv_now(fd, &mut scrap) {
+            Ok(n) if n > 0 => counters::received(n),
+            _ => break,
         }
     }
 }

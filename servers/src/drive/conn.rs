@@ -5,7 +5,7 @@
 //! not read (back-pressure); input that cannot be used yet is kept, bounded by what one read brings and one unfinished request;
 //! half-close drops nothing; an idle connection owns no buffer.
 
-use super::LINGER;
+use super::{LINGER, SLICES};
 use crate::counters::{self, Fate, Why};
 use service::{Output, Protocol, Step, Work};
 use std::io::{self, IoSlice};
@@ -14,9 +14,6 @@ use sys::{Event, Interest};
 
 /// Bytes written on one event before others get their turn.
 const WRITE_BUDGET: usize = 1024 * 1024;
-
-/// Buffers sent per call.
-const SLICES: usize = 16;
 
 /// A non-blocking stream.
 pub trait Io {
@@ -126,7 +123,7 @@ impl<P: Protocol> Conn<P> {
     pub fn on_open(&mut self, io: &mut impl Io) -> Next {
         let step = self.protocol.on_open(&mut self.out);
         let held = std::mem::take(&mut self.held);
-        self.go_on(io, step, &held)
+        self.go_on(io, step, &held, 0)
     }
 
     /// True between requests: nothing read, nothing unsent, nothing being done.
@@ -148,10 +145,10 @@ impl<P: Protocol> Conn<P> {
             // An error while the handler sleeps: the reply can reach nobody. Waiting on would spin, the event stays.
             Phase::Sleeping(_) | Phase::Working if event.hang_up => self.done(Why::Reset),
             Phase::Sleeping(_) | Phase::Working => self.next(Flush::All),
-            Phase::Leaving { .. } => self.go_on(io, Step::Read, &[]),
+            Phase::Leaving { .. } => self.go_on(io, Step::Read, &[], 0),
             Phase::Talking if !self.out.is_empty() => {
                 let held = std::mem::take(&mut self.held);
-                self.go_on(io, Step::Read, &held)
+                self.go_on(io, Step::Read, &held, 0)
             }
             Phase::Talking if event.read || event.hang_up => self.read(io, scratch),
             Phase::Talking => self.next(Flush::All),
@@ -176,7 +173,7 @@ impl<P: Protocol> Conn<P> {
         self.phase = Phase::Talking;
         let step = self.protocol.on_work_done(&mut self.out);
         let held = std::mem::take(&mut self.held);
-        self.go_on(io, step, &held)
+        self.go_on(io, step, &held, 0)
     }
 
     fn read(&mut self, io: &mut impl Io, scratch: &mut [u8]) -> Next {
@@ -190,16 +187,35 @@ impl<P: Protocol> Conn<P> {
         counters::received(received);
         self.over = received == 0;
         if self.held.is_empty() {
-            return self.go_on(io, Step::Read, &scratch[..received]);
+            return self.answer(io, &scratch[..received]);
         }
         let mut held = std::mem::take(&mut self.held);
         held.extend_from_slice(&scratch[..received]);
-        self.go_on(io, Step::Read, &held)
+        self.go_on(io, Step::Read, &held, 0)
     }
 
-    /// Shows `input` to the protocol and sends what it says until one of them must wait; keeps what was not consumed.
-    fn go_on(&mut self, io: &mut impl Io, first: Step, input: &[u8]) -> Next {
-        let mut at = 0;
+    /// What mostly happens, by the shortest way: the input is one request, and its reply is sent. Whatever else it is, is gone on with.
+    fn answer(&mut self, io: &mut impl Io, input: &[u8]) -> Next {
+        if input.is_empty() {
+            return self.go_on(io, Step::Read, input, 0);
+        }
+        self.out.set_base(0);
+        let (consumed, step) = self.protocol.on_input(input, &mut self.out);
+        if consumed < input.len() || step != Step::Read {
+            return self.go_on(io, step, input, consumed);
+        }
+        match self.flush(io, input) {
+            Ok(Flush::All) => Next::Wait(Interest::READ),
+            Ok(Flush::Blocked) => {
+                self.out.detach(input);
+                Next::Wait(Interest::WRITE)
+            }
+            Err(error) => self.done(Why::of_send(&error)),
+        }
+    }
+
+    /// Shows `input` from `at` on to the protocol and sends what it says until one of them must wait; keeps what was not consumed.
+    fn go_on(&mut self, io: &mut impl Io, first: Step, input: &[u8], mut at: usize) -> Next {
         let next = self.steps(io, first, input, &mut at);
         if next == Next::Done {
             return next;
@@ -282,6 +298,7 @@ impl<P: Protocol> Conn<P> {
         }
     }
 
+    #[inline]
     fn flush(&mut self, io: &mut impl Io, input: &[u8]) -> io::Result<Flush> {
         let mut budget = WRITE_BUDGET;
         while !self.out.is_empty() {

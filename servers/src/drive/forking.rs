@@ -10,12 +10,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 use sys::process::{self, Forked};
 use sys::signal::{Received, Signals};
-use sys::socket::{Accepted, accept, wait_readable};
+use sys::socket::{Accepted, accept, wait_each};
 
 /// What a child does.
 pub trait Child {
     /// In the child, with one thread: serves `connection`, or becomes a program that does. What else it has inherited, it closes.
     fn be(&mut self, connection: OwnedFd, listener: &OwnedFd, signals: &Signals) -> !;
+
+    /// In the parent, once, with the signals blocked: what a child would otherwise do for itself each time.
+    ///
+    /// # Errors
+    /// What keeps children from serving.
+    fn prepare(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 
     /// In the parent: tells a child to finish what is in flight and end.
     fn finish(&self, pid: i32) {
@@ -26,14 +34,15 @@ pub trait Child {
 
 /// Serves until it is told to stop.
 ///
-/// The parent waits on the listener and on a signalfd together. That is one poll(2) a connection, beside a fork little, and it
-/// leaves no moment in which a child's end or the order to stop could be slept through.
+/// The parent waits on the listener and on a signalfd together. That is one poll(2) for each connection and each child's end, beside a
+/// fork little, and it leaves no moment in which a child's end or the order to stop could be slept through.
 ///
 /// # Errors
 /// Those of accept(2) after which nothing more can be served.
-pub fn run(endpoint: Endpoint, child: impl Child) -> io::Result<()> {
+pub fn run(endpoint: Endpoint, mut child: impl Child) -> io::Result<()> {
     endpoint.set_nonblocking()?;
     let signals = Signals::new(true)?;
+    child.prepare()?;
     endpoint.options.counters.shared();
     endpoint.options.counters.enter_shared();
     endpoint.ready();
@@ -45,13 +54,11 @@ pub fn run(endpoint: Endpoint, child: impl Child) -> io::Result<()> {
         let wait = not_before.map(|at| at.saturating_duration_since(Instant::now()));
         let may_accept =
             wait.is_none_or(|w| w.is_zero()) && parent.children.len() < parent.options.max_children;
-        let watched = [parent.signals.as_fd(), open.as_fd()];
-        let ready =
-            wait_readable(&watched[..1 + usize::from(may_accept)], if may_accept { None } else { wait })?;
-        if ready[0] {
+        let [signal, connection] = parent.wait(may_accept.then_some(open), wait.filter(|_| !may_accept))?;
+        if signal {
             parent.on_signals()?;
         }
-        if may_accept && (ready.get(1) == Some(&true) || parent.stopping) {
+        if may_accept && (connection || parent.stopping) {
             not_before = parent.accept_some(open)?.then(|| Instant::now() + BACK_OFF);
         }
         if parent.stopping {
@@ -86,17 +93,16 @@ pub fn run_waiting(endpoint: Endpoint, child: impl Child, drains: bool) -> io::R
             (second, made) = (Instant::now(), 0);
         }
         let (free, may) = (parent.children.is_empty(), made < A_SECOND);
-        let watched = [parent.signals.as_fd(), socket.as_fd()];
-        let wait = (free && !may).then_some(rest);
-        let ready = wait_readable(&watched[..1 + usize::from(free && may)], wait)?;
-        if ready[0] {
+        let [signal, datagram] =
+            parent.wait((free && may).then_some(&socket), (free && !may).then_some(rest))?;
+        if signal {
             parent.on_signals()?;
-        } else if ready.get(1) == Some(&true) {
+        } else if datagram {
             made += 1;
             parent.give(&socket)?;
         }
     }
-    if drains && parent.children.is_empty() && wait_readable(&[socket.as_fd()], Some(Duration::ZERO))?[0] {
+    if drains && parent.children.is_empty() && wait_each([socket.as_fd()], Some(Duration::ZERO))?[0] {
         parent.give(&socket)?;
     }
     parent.drain()
@@ -112,18 +118,32 @@ struct Parent<C> {
 }
 
 impl<C: Child> Parent<C> {
+    /// Waits for a signal, and for `socket` where one is given; says which of the two is there.
+    fn wait(&self, socket: Option<&OwnedFd>, timeout: Option<Duration>) -> io::Result<[bool; 2]> {
+        let signals = self.signals.as_fd();
+        match socket {
+            Some(socket) => wait_each([signals, socket.as_fd()], timeout),
+            None => Ok([wait_each([signals], timeout)?[0], false]),
+        }
+    }
+
     fn on_signals(&mut self) -> io::Result<()> {
-        while let Some(signal) = self.signals.next()? {
+        // One of them: while there are more, the descriptor stays ready.
+        if let Some(signal) = self.signals.next()? {
             self.stopping |= signal == Received::Stop;
         }
         // One SIGCHLD may stand for many children.
-        while let Some((pid, _)) = process::reap_any()? {
+        while !self.children.is_empty()
+            && let Some((pid, _)) = process::reap_any()?
+        {
             self.children.remove(&pid);
         }
         Ok(())
     }
 
-    /// Accepts what is queued, as long as children may be made; true when resources ran out.
+    /// Accepts the first that is queued, and all of them before a stop, as long as children may be made; true when resources ran out.
+    ///
+    /// One at a time: the next wait finds out in one call whether there are more, and whether children have ended meanwhile.
     fn accept_some(&mut self, listener: &OwnedFd) -> io::Result<bool> {
         while self.children.len() < self.options.max_children {
             match accept(listener.as_fd(), false) {
@@ -147,7 +167,9 @@ impl<C: Child> Parent<C> {
                 Accepted::Exhausted(_) => return Ok(true),
                 Accepted::Failed(error) => return Err(error),
             }
-            // Otherwise a steady stream of clients would let zombies pile up.
+            if !self.stopping {
+                break;
+            }
             self.on_signals()?;
         }
         Ok(false)
@@ -167,7 +189,7 @@ impl<C: Child> Parent<C> {
             }
             // What is queued waits, and so do we, for as long as descriptors would be waited for.
             Err(_) => {
-                wait_readable(&[self.signals.as_fd()], Some(BACK_OFF))?;
+                self.wait(None, Some(BACK_OFF))?;
             }
         }
         Ok(())
@@ -183,7 +205,7 @@ impl<C: Child> Parent<C> {
             let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
                 break;
             };
-            wait_readable(&[self.signals.as_fd()], Some(left))?;
+            self.wait(None, Some(left))?;
             self.on_signals()?;
         }
         for &pid in &self.children {

@@ -31,6 +31,10 @@ use std::time::Duration;
 /// How long a closing connection is read from and dropped, at most, so that no RST overtakes the reply (RFC 9112, 9.6).
 pub const LINGER: Duration = Duration::from_secs(1);
 
+/// Buffers sent per call: as many as a reply of one segment of the payload text, a head and a few pipelined echoes need. A reply of
+/// 1 MiB is 17 pieces of that text.
+pub const SLICES: usize = 20;
+
 /// How long to wait before the next accept(2) when descriptors or memory ran out. Long enough not to count as spinning,
 /// short enough to be back soon when something was closed.
 pub const BACK_OFF: Duration = Duration::from_millis(50);

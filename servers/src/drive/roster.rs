@@ -4,7 +4,10 @@
 use super::blocking::Watch;
 use slab::Slab;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool,
+    Ordering::{Release, SeqCst},
+};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use sys::socket::{Side, shutdown_number};
@@ -79,9 +82,14 @@ impl Roster {
 
 impl Watch for Entry {
     fn idle(&self, idle: bool) -> bool {
+        if !idle {
+            // Where `stop` still sees the old word, it shuts a connection for reading whose request has been read: it is answered.
+            self.idle.store(false, Release);
+            return false;
+        }
         // Order matters: `stop` raises the flag, then looks who is idle; we say that we are idle, then look at the flag.
-        self.idle.store(idle, SeqCst);
-        idle && self.stopping()
+        self.idle.store(true, SeqCst);
+        self.stopping()
     }
 
     fn stopping(&self) -> bool {

@@ -23,8 +23,9 @@ use sys::signal::Signals;
 use sys::socket::{Accepted, Side, set_nonblocking, shutdown, shutdown_number, wait_readable};
 use sys::{Url, wake};
 
-/// Stack of a worker, and of a coroutine, in bytes. The buffers are on the heap; a debug build needs the most of this.
-pub(super) const STACK: usize = 256 * 1024;
+/// Stack of a worker, of a connection's thread and of a coroutine, in bytes. The buffers are on the heap; a debug build needs the most of
+/// this.
+pub const STACK: usize = 256 * 1024;
 
 /// How long past the grace threads may take, once their connections are shut.
 const SLACK: Duration = Duration::from_millis(100);

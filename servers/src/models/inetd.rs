@@ -42,8 +42,8 @@ pub static MODEL: Model = Model {
     supports: everything,
 };
 
-/// How long a program that was executed for datagrams waits for more of them.
-const SILENT: Duration = Duration::from_secs(1);
+/// How long a program that was executed for datagrams waits for more of them, where nothing else is asked for: as BSD's talkd does.
+const SILENT: Duration = Duration::from_mins(1);
 
 /// Serves until it is told to stop; or, in a process that was executed for it, one connection.
 ///
@@ -63,7 +63,7 @@ pub fn serve<S: Service>(service: S, endpoint: Endpoint) -> io::Result<()> {
 pub fn serve_datagrams<S: Both>(service: S, endpoint: Endpoint) -> io::Result<()> {
     let Some(child) = handled(&endpoint.handler, |_| Err(io::ErrorKind::Unsupported.into()))? else {
         // No longer than that: every receive of the process gives up.
-        give_up_after(endpoint.listener.as_fd(), SILENT)?;
+        give_up_after(endpoint.listener.as_fd(), endpoint.options.idle.time().unwrap_or(SILENT))?;
         stop::install(Some(endpoint.listener.as_fd()), endpoint.options.grace)?;
         signal::unblock_all()?;
         return pools::answer(service, &endpoint);

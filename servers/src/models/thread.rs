@@ -7,6 +7,7 @@ use crate::drive::blocking::{Buffers, serve as converse};
 use crate::drive::datagram::{self, Both};
 use crate::drive::limit::Entrance;
 use crate::drive::roster::Roster;
+use crate::drive::threads::STACK;
 use crate::{Endpoint, Model};
 use service::Service;
 use std::io;
@@ -30,9 +31,6 @@ pub static MODEL: Model = Model {
     capacity: Capacity::System,
     supports: everything,
 };
-
-/// Stack of a connection's thread in bytes. The buffers are on the heap; a debug build needs the most of this.
-const STACK: usize = 256 * 1024;
 
 /// Serves until it is told to stop.
 ///

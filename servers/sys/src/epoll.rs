@@ -140,6 +140,11 @@ impl Poller for Epoll {
         Ok(epoll::delete(self.fd.as_fd(), fd)?)
     }
 
+    /// The set holds no open file for itself (epoll(7), question 6).
+    fn forget(&mut self, _fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.wait_raw(timeout, |key, flags| events.push(event(key, flags)))
@@ -185,6 +190,10 @@ impl Poller for EpollEdge {
 
     fn remove(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
         self.0.remove(fd)
+    }
+
+    fn forget(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.0.forget(fd)
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {

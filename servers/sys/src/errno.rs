@@ -44,6 +44,20 @@ pub fn is_of_no_consequence(number: i32) -> bool {
         || matches!(Errno::from_raw(number), Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH)
 }
 
+/// True for errors of a datagram socket that say that nobody receives there: an ICMP message (UDP), or a socket that is closed (Unix).
+#[must_use]
+pub fn is_refusal(number: i32) -> bool {
+    matches!(
+        Errno::from_raw(number),
+        Errno::ECONNREFUSED
+            | Errno::ECONNRESET
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::ENOTCONN
+            | Errno::ENOENT
+    )
+}
+
 /// True for errors after which the same call may simply be tried again: EAGAIN and EINTR.
 #[must_use]
 pub fn is_retry(error: &io::Error) -> bool {

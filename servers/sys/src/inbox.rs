@@ -78,6 +78,10 @@ impl Poller for Inbox {
         self.epoll.remove(fd)
     }
 
+    fn forget(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.epoll.forget(fd)
+    }
+
     fn take_arrival(&mut self) -> Option<OwnedFd> {
         self.arrived.pop_front()
     }

@@ -41,7 +41,7 @@ pub trait Poller {
     /// [`add`](Self::add), and [`modify`](Self::modify) does nothing.
     const EDGE: bool = false;
 
-    /// Starts to watch `fd`. The caller removes it before it closes it.
+    /// Starts to watch `fd`. The caller removes it, or has it forgotten, before it closes it.
     ///
     /// # Errors
     /// ENOSPC, ENOMEM; EMFILE-like when [`limit`](Self::limit) is passed.
@@ -71,6 +71,15 @@ pub trait Poller {
     /// # Errors
     /// ENOENT when it is not watched.
     fn remove(&mut self, fd: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// As [`remove`](Self::remove), of a descriptor that is closed next and that nobody else holds: where the kernel then forgets it by
+    /// itself, no call is made.
+    ///
+    /// # Errors
+    /// As [`remove`](Self::remove).
+    fn forget(&mut self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        self.remove(fd)
+    }
 
     /// Waits until something is ready or `timeout` has passed (`None`: for ever); replaces the content of `events`.
     ///

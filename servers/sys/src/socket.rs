@@ -2,6 +2,7 @@
 //! and policy.
 
 use crate::Address;
+use rustix::event::{PollFd, PollFlags};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io::{self, IoSlice};
@@ -388,7 +389,7 @@ pub fn listen_queue(fd: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
 /// # Errors
 /// Those of poll(2) except EINTR.
 pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::Result<Vec<bool>> {
-    wait(fds, rustix::event::PollFlags::IN, timeout)
+    wait(fds, PollFlags::IN, timeout)
 }
 
 /// As [`wait_readable`], for room to write.
@@ -396,20 +397,37 @@ pub fn wait_readable(fds: &[BorrowedFd<'_>], timeout: Option<Duration>) -> io::R
 /// # Errors
 /// As [`wait_readable`].
 pub fn wait_writable(fd: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
-    Ok(wait(&[fd], rustix::event::PollFlags::OUT, timeout)?.first().copied().unwrap_or(false))
+    Ok(wait(&[fd], PollFlags::OUT, timeout)?.first().copied().unwrap_or(false))
 }
 
-fn wait(
-    fds: &[BorrowedFd<'_>],
-    flags: rustix::event::PollFlags,
+/// As [`wait_readable`], for a number of descriptors that the caller knows: without the heap, whose pages a forking server copies.
+///
+/// # Errors
+/// As [`wait_readable`].
+pub fn wait_each<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
     timeout: Option<Duration>,
-) -> io::Result<Vec<bool>> {
-    let mut polled: Vec<_> =
-        fds.iter().map(|fd| rustix::event::PollFd::from_borrowed_fd(fd.as_fd(), flags)).collect();
+) -> io::Result<[bool; N]> {
+    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    poll(&mut polled, timeout)?;
+    Ok(polled.map(|p| !p.revents().is_empty()))
+}
+
+fn wait(fds: &[BorrowedFd<'_>], flags: PollFlags, timeout: Option<Duration>) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<_> = fds.iter().map(|fd| PollFd::from_borrowed_fd(fd.as_fd(), flags)).collect();
+    poll(&mut polled, timeout)?;
+    Ok(polled.iter().map(|p| !p.revents().is_empty()).collect())
+}
+
+/// Waits once; after a signal nothing is ready.
+fn poll(polled: &mut [PollFd<'_>], timeout: Option<Duration>) -> io::Result<()> {
     let timeout = timeout.map(crate::poller::timespec);
-    match rustix::event::poll(&mut polled, timeout.as_ref()) {
-        Ok(_) => Ok(polled.iter().map(|p| !p.revents().is_empty()).collect()),
-        Err(rustix::io::Errno::INTR) => Ok(vec![false; fds.len()]),
+    match rustix::event::poll(polled, timeout.as_ref()) {
+        Ok(_) => Ok(()),
+        Err(rustix::io::Errno::INTR) => {
+            polled.iter_mut().for_each(PollFd::clear_revents);
+            Ok(())
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -12,7 +12,11 @@
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd as _, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+    compiler_fence,
+};
 use std::time::Duration;
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
@@ -60,14 +64,19 @@ pub fn ring_at_stop(bell: OwnedFd) {
 
 /// Names the connection in hand, `None` when there is none.
 pub fn set_connection(connection: Option<BorrowedFd<'_>>) {
-    IDLE.store(false, SeqCst);
-    CONNECTION.store(connection.map_or(-1, |fd| fd.as_raw_fd()), SeqCst);
+    IDLE.store(false, Relaxed);
+    compiler_fence(SeqCst);
+    CONNECTION.store(connection.map_or(-1, |fd| fd.as_raw_fd()), Relaxed);
+    compiler_fence(SeqCst);
 }
 
 /// Says whether the connection in hand is between requests; true is returned when it should be closed now instead.
 #[must_use]
 pub fn set_idle(idle: bool) -> bool {
-    IDLE.store(idle, SeqCst);
+    // The handler interrupts the thread that says this, or comes before or after it: an order for the compiler is enough, and costs a
+    // request nothing.
+    IDLE.store(idle, Relaxed);
+    compiler_fence(SeqCst);
     idle && stopping()
 }
 

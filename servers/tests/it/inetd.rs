@@ -136,7 +136,8 @@ fn a_program_that_takes_no_datagram_is_not_executed_for_ever() {
 
 #[test]
 fn our_own_handler_of_datagrams_ends_when_they_cease_and_comes_again() {
-    let server = Server::start(Subject { model: "inetd", family: Family::Udp }, "echo");
+    let on = Subject { model: "inetd", family: Family::Udp };
+    let server = Server::with(on, "echo", &["--idle-timeout", "500ms"], &Begin::default());
     let mut before = None;
     for _ in 0..2 {
         assert_eq!(Socket::to(&server).exchange(b"x"), b"x");

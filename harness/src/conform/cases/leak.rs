@@ -48,8 +48,12 @@ fn fd(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let running = scene.running()?;
     let pid = running.id.map(|id| id.pid);
     let waiting = || evidence::count_in_state(target.ip(), pid, CLOSE_WAIT);
-    if !evidence::settle(settle, || waiting() == 0) {
-        return Ok(Outcome::Violates(format!("{} connections of {cycles} stay in CLOSE_WAIT", waiting())));
+    let mut left = 0;
+    if !evidence::settle(settle, || {
+        left = waiting();
+        left == 0
+    }) {
+        return Ok(Outcome::Violates(format!("{left} connections of {cycles} stay in CLOSE_WAIT")));
     }
     let Some(before) = running.baseline.as_ref().map(|b| b.descriptors) else {
         return Ok(Outcome::Holds(format!(

@@ -66,7 +66,7 @@ pub(super) static STORM: Case = Case {
     services: LASTING,
     lasting: true,
     requirement: "Clients that break off in every way do not hurt those that go on (Jepsen's nemesis; Go TestTCPSpuriousConnSetupCompletion)",
-    acceptable: "1000 of them beside 20 that check every byte: no error, and answers within 10 times their usual worst, or that of the control, plus 50 ms, at least 250 ms; one at a time: survival",
+    acceptable: "1000 of them beside 20 that check every byte: no error, and answers within 10 times their usual worst, or that of the control, plus 50 ms, at least 1 s; one at a time: survival",
     probe: storm,
     ..BASE
 };
@@ -103,7 +103,8 @@ fn storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let (worst, answers) = victims.map_err(|f| f.during(format!("a client beside {count} aborts")))?;
     aborts?;
-    let bound = bound(usual, control);
+    // A process for each of a thousand clients takes its time on a busy machine; who is held up waits for longer than that.
+    let bound = bound(usual, control).max(scene.reply() / 2);
     let text = format!(
         "{answers} answers beside {count} aborts, the worst after {:.1} ms, {:.1} ms without",
         ms(worst),

@@ -7,7 +7,7 @@ use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::freeze::Frozen;
 use super::super::scene::Scene;
-use super::super::subject::Nature;
+use super::super::subject::{Nature, Origin};
 use super::super::target::Target;
 use crate::spawn::identity::TERM;
 use crate::spawn::sockets;
@@ -240,6 +240,14 @@ pub(super) static ABSTRACT_NAME: Case = Case {
 };
 
 fn abstract_name(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
+    if let Origin::Foreign { url, .. } = &scene.subject.origin
+        && !url.to_string().contains(":@")
+    {
+        // To most programs @NAME is a file in the folder in which they run.
+        return Ok(Outcome::Skipped(
+            "how its command names an abstract place is not known: give it one".to_owned(),
+        ));
+    }
     let name = format!("conform-{}-{:x}", std::process::id(), scene.seed);
     let url: Url = format!("{}:@{name}", scene.subject.family).parse().map_err(Fault::harness)?;
     let within = scene.pace.scale(Duration::from_secs(5));

@@ -3,7 +3,7 @@
 use super::workers::{WORKERS, tells};
 use super::{Badge, mark_of};
 use crate::error::Result;
-use crate::format::{NONE, bytes, count, duration, range, rate, short};
+use crate::format::{NONE, bytes, count, duration, percent, range, rate, short};
 use crate::plot::axis::{binary_step, decimal_step, tick_bytes, tick_duration};
 use crate::plot::canvas::{Canvas, HUES};
 use crate::plot::dots::{self, Quantity};
@@ -109,6 +109,12 @@ const SPEED: &[Column] = &[
 ];
 
 const COST: &[Column] = &[
+    Column {
+        when: |r| r.loss.span.is_some(),
+        ..column("Loss", "share of the datagrams that were never answered: median, min–max", |r| {
+            spread(&r.loss, percent)
+        })
+    },
     column("Peak RSS", "of the process tree; shared pages counted in each process", |r| {
         spread(&r.rss_bytes, bytes)
     }),

@@ -111,6 +111,12 @@ impl DatagramClient {
         Ok(if tagged { Seen::Answer(seq) } else { Seen::Untagged })
     }
 
+    /// The request of this socket that a datagram's tag names, whatever stands behind the tag; `None` without a tag of this socket.
+    #[must_use]
+    pub fn names(&self, answer: &[u8]) -> Option<u64> {
+        self.read_tag(answer).ok().filter(|_| self.is_tagged())
+    }
+
     /// Where in the payload text the message of request `seq` begins.
     fn text_of(&self, seq: u64) -> u64 {
         mix(self.seed, u64::from(self.connection), seq) % pattern::PERIOD as u64

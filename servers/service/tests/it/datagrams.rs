@@ -118,6 +118,12 @@ fn a_crossed_answer_is_told_from_a_wrong_one() {
         let stranger = DatagramClient::new(&stranger_ask, 3).unwrap();
         let answer = reply(kind, &request(&stranger, 9));
         assert_eq!(mine.check(9, &answer), Err(Mismatch::Content { offset: 0 }), "of another run");
+        assert_eq!(mine.names(&answer), None);
+        let mut spoilt = reply(kind, &request(&mine, 7));
+        spoilt[40] ^= 1;
+        assert_eq!((mine.names(&spoilt), other.names(&spoilt)), (Some(7), None));
+        spoilt.truncate(16);
+        assert_eq!((mine.names(&spoilt), mine.names(&spoilt[..15])), (Some(7), None));
         let late = reply(kind, &request(&mine, 2));
         assert_eq!(
             mine.check(9, &late),

@@ -209,16 +209,23 @@ impl<S: Service, P: Poller, C: Served<S>> Reactor<S, P, C> {
             }
             counters::woken(!self.vain || events.len() > 1);
             self.table.go_on(&mut scratch);
-            let now = Instant::now();
-            self.table.on_time(now);
-            self.table.sweep();
-            if let Some(gate) = &mut self.gate {
-                gate.resume(now, &mut self.table.poller)?;
-            }
-            if self.stop_at.is_some_and(|at| self.table.is_empty() || now >= at) {
+            let shut = self.gate.as_ref().is_some_and(Gate::is_shut);
+            if (timeout.is_some() || self.stop_at.is_some() || shut) && self.on_time()? {
                 return Ok(());
             }
         }
+    }
+
+    /// Does what is due; true when it has drained. Not called while nothing waits for a moment, or for a place: reading the clock costs
+    /// some hundredths of a request.
+    fn on_time(&mut self) -> io::Result<bool> {
+        let now = Instant::now();
+        self.table.on_time(now);
+        self.table.sweep();
+        if let Some(gate) = &mut self.gate {
+            gate.resume(now, &mut self.table.poller)?;
+        }
+        Ok(self.stop_at.is_some_and(|at| self.table.is_empty() || now >= at))
     }
 
     fn on_event(&mut self, event: Event, scratch: &mut [u8]) -> io::Result<()> {

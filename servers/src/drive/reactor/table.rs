@@ -157,7 +157,11 @@ impl<S: Service, P: Poller, C: Served<S>> Table<S, P, C> {
             return self.drain(index, key, scratch);
         }
         let next = slot.conn.on_event(event, &mut Socket(slot.fd.borrow()), scratch);
-        self.apply(index, next);
+        // Mostly it waits for what it has waited for before, and nobody else wants to know.
+        let plain = !self.draining && self.helpers.is_none() && self.sweep.is_none();
+        if !plain || next != Next::Wait(slot.interest) {
+            self.apply(index, next);
+        }
     }
 
     /// Goes on until nothing is ready or the budget is used up; then it is the next one's turn.
@@ -312,7 +316,7 @@ impl<S: Service, P: Poller, C: Served<S>> Table<S, P, C> {
         let mut slot = self.slots.remove(index);
         slot.conn.fate().while_stopping(self.draining);
         // Only a descriptor that is not watched can fail here, and then there is nothing to undo.
-        let _ = self.poller.remove(slot.fd.as_fd());
+        let _ = self.poller.forget(slot.fd.as_fd());
         slot.conn.leave(&mut self.store);
         self.leave();
     }

@@ -93,7 +93,7 @@ pub(crate) fn header_for_receiving(
     header
 }
 
-fn empty() -> libc::msghdr {
+pub(super) fn empty() -> libc::msghdr {
     // SAFETY: null pointers and zero lengths are a valid header; the structure has private padding in some C libraries.
     unsafe { std::mem::zeroed() }
 }

@@ -5,6 +5,7 @@
 //! the message header is made here; its control messages are read and written as plain bytes, without `unsafe` (see `control`).
 
 mod batch;
+mod burst;
 pub(crate) mod control;
 pub(crate) mod message;
 mod peer;
@@ -13,6 +14,7 @@ mod sockets;
 mod tests;
 
 pub use batch::{Inbound, Outbound};
+pub use burst::Burst;
 use control::Control;
 pub use message::{Received, Wait, recv, send, send_segments};
 pub use peer::{Local, Peer, Route};

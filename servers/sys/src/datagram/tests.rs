@@ -230,3 +230,33 @@ fn a_group_shares_a_port_and_a_living_server_keeps_its_own() {
     assert!(again.claim.is_some());
     drop((claim, again));
 }
+
+#[test]
+fn a_burst_goes_out_and_comes_in_with_its_bytes_alone() {
+    for (server, _folder) in servers() {
+        let fd =
+            Client { nonblocking: true, ..Client::default() }.open(&server.url.address, server.url.family);
+        let (fd, _) = fd.unwrap();
+        let messages: Vec<Vec<u8>> = (0..5_u8).map(|n| vec![n; usize::from(n) * 10]).collect();
+        let mut burst = Burst::new(5, 30);
+        assert_eq!(burst.send(fd.as_fd(), &messages).unwrap(), 5);
+        assert_eq!(burst.send(fd.as_fd(), &messages[3..4]).unwrap(), 1);
+        let mut buffer = [0; 64];
+        for n in [0, 1, 2, 3, 4, 3] {
+            let got = recv(server.fd.as_fd(), server.url.family, &mut buffer, Wait::Socket).unwrap();
+            assert_eq!(&buffer[..got.len], &messages[n]);
+            say(&server.fd, &buffer[..got.len], &got.route).unwrap();
+        }
+        assert_eq!(burst.recv(fd.as_fd(), 3).unwrap(), 3);
+        assert_eq!((burst.get(0), burst.get(2)), (&[][..], &messages[2][..]));
+        assert_eq!(burst.recv(fd.as_fd(), 100).unwrap(), 3);
+        // What is longer than the room is cut.
+        assert_eq!(
+            (burst.get(0), burst.get(1).len(), burst.get(2)),
+            (&messages[3][..], 30, &messages[3][..])
+        );
+        for want in [1, 5] {
+            assert_eq!(burst.recv(fd.as_fd(), want).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Datagram targets: everything that can become of a request is told from everything else, and counted exactly. Not here: the
+//! project's own servers, and what a client's side checks (see `service::datagram`).
+
+use crate::postman::{Letters, Postman, fresh};
+use crate::{check_accounting, checked, config_at, errors, open_loop};
+use loadgen::{Config, Error, Pacing, Stop, run};
+use record::load::Datagrams;
+use record::{Load, VerdictState};
+use service::Kind;
+use std::num::NonZeroU64;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::{Duration, Instant};
+use sys::Family;
+use sys::datagram::Route;
+
+const FAMILIES: [Family; 2] = [Family::Udp, Family::Unixgram];
+
+/// A closed loop of `requests` on `sockets`, `depth` at a time on each.
+fn closed(postman: &Postman, sockets: u32, depth: u32, requests: u64) -> Config {
+    let mut config = config_at(&postman.url, Kind::Echo);
+    config.connections = sockets;
+    config.pipeline = depth;
+    config.stop = Stop::Requests(requests);
+    config.timeout = Duration::from_secs(5);
+    config
+}
+
+/// Runs it; the sums hold, whatever happens.
+fn counted(config: &Config) -> (Load, Datagrams) {
+    let load = run(config).unwrap();
+    check_accounting(&load);
+    let datagrams = load.datagrams.clone().unwrap();
+    let r = &load.requests;
+    assert_eq!(datagrams.lost, r.unanswered, "{r:?} {datagrams:?}");
+    assert_eq!(errors(&load, "timeout", "no-reply"), datagrams.lost);
+    assert_eq!(errors(&load, "content", "duplicated-reply"), datagrams.duplicated);
+    assert_eq!(errors(&load, "content", "crossed-reply"), datagrams.crossed);
+    assert_eq!(errors(&load, "content", "truncated-reply"), datagrams.truncated);
+    assert_eq!((datagrams.stray, datagrams.dropped_here), (0, 0), "{datagrams:?}");
+    (load, datagrams)
+}
+
+fn without_trouble(sent: u64) -> Datagrams {
+    Datagrams { sent, received: sent, ..Datagrams::default() }
+}
+
+#[test]
+fn every_service_size_and_loop_is_served_without_trouble() {
+    for family in FAMILIES {
+        for (kind, size) in [
+            (Kind::Echo, 1),
+            (Kind::Echo, 16),
+            (Kind::Echo, 65_507),
+            (Kind::Sized, 3),
+            (Kind::Sized, 1_472),
+            (Kind::Greeting, 0),
+        ] {
+            let postman = match kind {
+                Kind::Echo => Postman::echo(family),
+                Kind::Sized => Postman::service(family, service::sized::SizedService::default()),
+                _ => Postman::service(family, service::greeting::Greeting::default()),
+            };
+            for (pacing, threads) in [(Pacing::Closed, 1), (open_loop(2_000.0), 2)] {
+                let mut config = closed(&postman, 4, 1, 60);
+                (config.ask.kind, config.ask.size) = (kind, size);
+                (config.pacing, config.threads) = (pacing, threads);
+                let (load, datagrams) = counted(&config);
+                assert_eq!(datagrams, without_trouble(60), "{family} {kind} {size} {pacing:?}");
+                assert_eq!((load.requests.completed, load.errors.len()), (60, 0));
+                if kind != Kind::Greeting {
+                    let received = load.bytes.received;
+                    assert_eq!(received, 60 * size);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_dropped_is_lost_and_frees_its_place() {
+    for family in FAMILIES {
+        for depth in [1, 4] {
+            let postman = Postman::start(family, |n, message, route| match n % 3 {
+                1 => Letters::new(),
+                _ => vec![(route, message.to_vec())],
+            });
+            let mut config = closed(&postman, 3, depth, 60);
+            config.timeout = Duration::from_millis(60);
+            let (load, datagrams) = counted(&config);
+            // On a busy machine an answer may take as long as the timeout by itself.
+            let late = datagrams.late;
+            assert_eq!(datagrams, Datagrams { received: 40, lost: 20, late, ..without_trouble(60) });
+            assert_eq!((load.requests.completed, load.requests.failed), (40, 0));
+            assert!(
+                load.after.as_ref().is_some_and(|after| after.answers),
+                "one in three is dropped: {:?}",
+                load.after
+            );
+            // Their ages are lower bounds of the latencies; the answered stand beside them.
+            assert_eq!((load.latency_ns.count, load.service_ns.count), (60, 40));
+            assert!(load.latency_ns.max >= Some(60_000_000) && postman.received.load(SeqCst) >= 60);
+        }
+    }
+}
+
+#[test]
+fn an_open_loop_does_not_wait_for_what_is_lost() {
+    let postman = Postman::start(Family::Udp, |_, _, _| Letters::new());
+    let mut config = closed(&postman, 2, 1, 1);
+    config.pacing = open_loop(1_000.0);
+    config.stop = Stop::After(Duration::from_millis(200));
+    config.timeout = Duration::from_millis(400);
+    let (load, datagrams) = counted(&config);
+    assert_eq!((load.requests.scheduled, load.requests.sent, datagrams.lost), (200, 200, 200));
+    assert_eq!(load.verdict.state, VerdictState::Invalid);
+    assert!(load.verdict.reasons.iter().any(|r| r.contains("no request was completed")));
+}
+
+#[test]
+fn an_answer_that_comes_twice_is_counted_as_one_and_a_double() {
+    for family in FAMILIES {
+        for depth in [1, 8] {
+            let double =
+                |_, message: &[u8], route| vec![(route, message.to_vec()), (route, message.to_vec())];
+            let postman = Postman::start(family, double);
+            let (load, datagrams) = counted(&closed(&postman, 2, depth, 200));
+            let expected = Datagrams { duplicated: 200, received: 400, ..without_trouble(200) };
+            assert_eq!(datagrams, expected, "{family} {depth}");
+            assert_eq!((load.requests.completed, load.requests.failed), (200, 0));
+        }
+    }
+}
+
+#[test]
+fn answers_in_another_order_are_told_from_those_in_order() {
+    let mut held: Letters = Vec::new();
+    let postman = Postman::start(Family::Udp, move |_, message, route| {
+        held.insert(0, (route, message.to_vec()));
+        if held.len() < 4 { Letters::new() } else { std::mem::take(&mut held) }
+    });
+    // Of four in reverse, three come behind the answer to a later request.
+    let (load, datagrams) = counted(&closed(&postman, 1, 4, 100));
+    assert_eq!(datagrams, Datagrams { reordered: 75, ..without_trouble(100) });
+    assert_eq!((load.requests.completed, load.errors.len()), (100, 0));
+}
+
+#[test]
+fn an_answer_to_the_wrong_socket_is_crossed_and_its_request_is_lost() {
+    let mut held: Option<(Route, Vec<u8>)> = None;
+    let postman = Postman::start(Family::Udp, move |_, message, route| match held.take() {
+        None => {
+            held = Some((route, message.to_vec()));
+            Letters::new()
+        }
+        // Two sockets with one request each: whoever came second is not the first.
+        Some((first, early)) => vec![(first, message.to_vec()), (route, early)],
+    });
+    // Fewer rounds than it takes to give up.
+    let mut config = closed(&postman, 2, 1, 6);
+    config.timeout = Duration::from_millis(60);
+    let (load, datagrams) = counted(&config);
+    assert_eq!(datagrams, Datagrams { crossed: 6, lost: 6, ..without_trouble(6) });
+    assert_eq!(load.requests.completed, 0);
+}
+
+#[test]
+fn wrong_answers_fail_their_requests_and_are_named() {
+    type Spoil = fn(&mut Vec<u8>);
+    let spoils: [(&str, Spoil); 5] = [
+        ("truncated-reply", |bytes| bytes.truncate(20)),
+        ("truncated-reply", Vec::clear),
+        ("extra-bytes", |bytes| bytes.push(0)),
+        ("wrong-content", |bytes| bytes[40] ^= 1),
+        ("wrong-content", |bytes| bytes[3] ^= 1),
+    ];
+    for family in FAMILIES {
+        for (name, spoil) in spoils {
+            let postman = Postman::start(family, move |n, message, route| {
+                let mut bytes = message.to_vec();
+                if n % 2 == 1 {
+                    spoil(&mut bytes);
+                }
+                vec![(route, bytes)]
+            });
+            let (load, datagrams) = counted(&closed(&postman, 2, 4, 100));
+            assert_eq!((load.requests.completed, load.requests.failed), (50, 50), "{family} {name}");
+            assert_eq!((errors(&load, "content", name), load.errors.len()), (50, 1), "{:?}", load.errors);
+            assert_eq!((datagrams.received, datagrams.lost), (100, 0));
+        }
+    }
+}
+
+#[test]
+fn an_answer_after_the_timeout_is_late_and_has_its_true_latency() {
+    let mut held = Letters::new();
+    let mut first = None;
+    let postman = Postman::start(Family::Udp, move |_, message, route| {
+        // Everything of the first quarter of a second is answered at its end, all else at once.
+        let since = first.get_or_insert_with(Instant::now).elapsed();
+        held.push((route, message.to_vec()));
+        if since < Duration::from_millis(250) { Letters::new() } else { std::mem::take(&mut held) }
+    });
+    let mut config = closed(&postman, 4, 1, 1);
+    config.pacing = open_loop(200.0);
+    config.stop = Stop::After(Duration::from_millis(500));
+    config.timeout = Duration::from_millis(100);
+    let (load, datagrams) = counted(&config);
+    assert_eq!((load.requests.sent, load.requests.completed, datagrams.lost), (100, 100, 0));
+    assert_eq!((datagrams.received, datagrams.duplicated), (100, 0));
+    // Those of the first 150 ms, and nothing of the second half; a busy machine holds some up.
+    assert!((25..=60).contains(&datagrams.late), "{datagrams:?}");
+    assert_eq!(load.requests.late, datagrams.late);
+    assert!(load.latency_ns.max >= Some(240_000_000));
+}
+
+#[test]
+fn nobody_there_is_said_at_once() {
+    let gone = |url: &str| {
+        let start = Instant::now();
+        let mut config = config_at(url, Kind::Echo);
+        config.stop = Stop::After(Duration::from_secs(600));
+        let error = run(&config).unwrap_err();
+        assert!(start.elapsed() < Duration::from_secs(20));
+        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
+        error.to_string()
+    };
+    let url = Postman::echo(Family::Udp).url.clone();
+    assert!(gone(&url).ends_with("no datagram was answered (ECONNREFUSED)"), "{}", gone(&url));
+    assert!(gone(&fresh(Family::Unixgram)).ends_with("(ECONNREFUSED)"));
+    assert!(gone("unixgram:/nowhere/at/all").ends_with("(ENOENT)"));
+}
+
+#[test]
+fn a_server_that_ends_is_a_refusal_and_the_run_goes_on_to_its_end() {
+    for family in FAMILIES {
+        let postman = Postman::until(&fresh(family), |n, message, route| {
+            (n < 50).then(|| vec![(route, message.to_vec())])
+        });
+        let mut config = closed(&postman, 2, 1, 1);
+        config.stop = Stop::After(Duration::from_millis(400));
+        config.timeout = Duration::from_millis(100);
+        let load = run(&config).unwrap();
+        check_accounting(&load);
+        let (r, datagrams) = (&load.requests, load.datagrams.clone().unwrap());
+        let refused = errors(&load, "receive", "ECONNREFUSED") + errors(&load, "send", "ECONNREFUSED");
+        assert_eq!(r.completed, 50, "{family}");
+        assert!(
+            r.failed > 0 && refused >= r.failed && datagrams.refused >= refused,
+            "{datagrams:?} {load:?}"
+        );
+        assert!(
+            load.after.as_ref().is_some_and(|after| !after.answers && after.tries > 0),
+            "{:?}",
+            load.after
+        );
+        // It is not hammered: each socket rests twice as long as before.
+        assert!(r.sent < 50 + 2 * 12, "{r:?}");
+    }
+}
+
+#[test]
+fn a_unix_server_that_comes_again_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("unixgram:{}", folder.path().join("s").display());
+    let echo = |_, message: &[u8], route| Some(vec![(route, message.to_vec())]);
+    let first =
+        Postman::until(&url, move |n, message, route| if n < 20 { echo(n, message, route) } else { None });
+    let mut config = closed(&first, 2, 1, 100);
+    config.timeout = Duration::from_secs(2);
+    let load = std::thread::scope(|scope| {
+        let run = scope.spawn(|| run(&config).unwrap());
+        first.ended();
+        let second = Postman::until(&url, echo);
+        let load = run.join().unwrap();
+        drop(second);
+        load
+    });
+    check_accounting(&load);
+    assert!(
+        load.requests.completed > 20 && load.requests.failed > 0,
+        "{:?} {:?}",
+        load.requests,
+        load.errors
+    );
+}
+
+#[test]
+fn an_abort_closes_the_socket_behind_its_request() {
+    let postman = Postman::start(Family::Unixgram, |_, message, route| {
+        // By now the client that goes has gone.
+        sys::clock::sleep(Duration::from_millis(2));
+        vec![(route, message.to_vec())]
+    });
+    let mut config = closed(&postman, 2, 1, 60);
+    config.aborts = loadgen::abort::Plan::new(vec!["after-request:30%".parse().unwrap()]).unwrap();
+    let (load, datagrams) = counted(&config);
+    let aborted = load.requests.aborted;
+    assert!(aborted > 5 && load.aborts.by_kind["after-request:fin"] == aborted);
+    assert_eq!((load.requests.completed, datagrams.sent), (60 - aborted, 60));
+    assert_eq!(load.connections.made, aborted);
+    let returned = postman.returned.load(SeqCst);
+    assert!(returned > 0 && returned <= aborted, "{returned} of {aborted}");
+}
+
+#[test]
+fn a_socket_of_few_requests_is_followed_by_another() {
+    for family in FAMILIES {
+        let postman = Postman::echo(family);
+        let mut config = closed(&postman, 2, 1, 60);
+        config.requests_per_connection = NonZeroU64::new(3);
+        let (load, datagrams) = counted(&config);
+        assert_eq!((datagrams, load.requests.completed), (without_trouble(60), 60));
+        assert!((18..=20).contains(&load.connections.made), "{:?}", load.connections);
+    }
+}
+
+#[test]
+fn who_thinks_asks_no_more_often_than_that() {
+    let postman = Postman::echo(Family::Udp);
+    let mut config = closed(&postman, 4, 1, 1);
+    config.think = loadgen::draw::Draw::parse_time("20ms").ok();
+    config.stop = Stop::After(Duration::from_millis(300));
+    let (load, _) = counted(&config);
+    // Four sockets, 15 rests each at the most; a busy machine makes it fewer.
+    assert!((8..=64).contains(&load.requests.completed), "{:?}", load.requests);
+}
+
+#[test]
+fn raw_datagrams_are_said_and_checked() {
+    let postman = Postman::start(Family::Udp, |_, message, route| {
+        let n = String::from_utf8_lossy(message).trim_start_matches("get ").to_owned();
+        vec![(route, format!("VALUE {n}").into_bytes())]
+    });
+    let args = ["--send", "get {seq}", "--expect", "bytes:VALUE {seq}", "-n", "40", "-c", "2"];
+    let load = checked(&[&args[..], &[&postman.url]].concat());
+    assert_eq!((load.requests.completed, load.datagrams), (40, Some(without_trouble(40))));
+    let args = ["--send", "get {seq}", "--expect", "bytes:VALUES", "-n", "10", "-c", "2"];
+    let load = checked(&[&args[..], &[&postman.url]].concat());
+    assert_eq!((load.requests.failed, errors(&load, "content", "wrong-content")), (10, 10));
+}
+
+#[test]
+fn the_result_says_what_became_of_the_datagrams() {
+    let postman = Postman::start(Family::Udp, |n, message, route| match n % 10 {
+        0 => Letters::new(),
+        _ => vec![(route, message.to_vec())],
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("metrics");
+    let output = crate::cli::output(&[
+        &postman.url,
+        "-n",
+        "50",
+        "-c",
+        "5",
+        "--timeout",
+        "50ms",
+        "--openmetrics",
+        file.to_str().unwrap(),
+    ]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("datagrams: 50 sent, 45 received, 10.0000 % lost, 5 lost"), "{text}");
+    assert!(text.contains("5 sockets"), "{text}");
+    let metrics = std::fs::read_to_string(file).unwrap();
+    assert!(metrics.contains("loadgen_datagram_troubles_total{what=\"lost\"} 5"), "{metrics}");
+}
