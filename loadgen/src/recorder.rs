@@ -149,8 +149,8 @@ impl Recorder {
         self.fin_proven += u64::from(proven);
     }
 
-    /// A request is not answered at the end: its age is a lower bound of its latency.
-    pub(crate) fn unanswered(&mut self, age_ns: u64, timeout_ns: u64, connecting: bool) {
+    /// A request is not answered at the end: its age is a lower bound of its latency. `chosen`: it was to be aborted.
+    pub(crate) fn unanswered(&mut self, age_ns: u64, timeout_ns: u64, connecting: bool, chosen: bool) {
         self.requests.unanswered += 1;
         self.latency.add(age_ns);
         self.unanswered_age.add(age_ns);
@@ -159,7 +159,7 @@ impl Recorder {
             return;
         }
         let cause = if connecting { "no-connection" } else { "no-reply" };
-        self.error(Failure::named(crate::tally::Phase::Timeout, cause), false);
+        self.error(Failure::named(crate::tally::Phase::Timeout, cause), chosen);
     }
 
     /// A request was due and could not begin before the end: its age is a lower bound of its latency.

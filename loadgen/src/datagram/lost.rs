@@ -116,7 +116,7 @@ impl Engine<'_> {
             return;
         }
         let age_ns = now.saturating_sub(request.arrival.due_ns);
-        self.recorder.unanswered(age_ns, self.timeout_ns, false);
+        self.recorder.unanswered(age_ns, self.timeout_ns, false, request.abort.is_some());
         self.log(i, request, Outcome::Unanswered, now);
     }
 }

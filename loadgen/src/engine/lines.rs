@@ -5,6 +5,7 @@
 use service::Output;
 use service::output::Stretch;
 use slab::Slab;
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -75,6 +76,8 @@ pub(super) struct Lines {
     lines: Slab<Line>,
     /// The operation that watches epoll.
     epoll: Option<OpId>,
+    /// What came for others while a connection was taken off.
+    put_off: VecDeque<Completion>,
     /// For use again.
     pieces: Vec<Vec<u8>>,
     #[expect(clippy::vec_box, reason = "the kernel reads a send's memory where it is")]
@@ -94,6 +97,7 @@ impl Lines {
             ring,
             lines: Slab::with_capacity(connections),
             epoll: None,
+            put_off: VecDeque::new(),
             pieces: Vec::new(),
             spare: Vec::new(),
         })
@@ -173,6 +177,30 @@ impl Lines {
         }
     }
 
+    /// Lets a connection go that lives on, and waits until no operation on it is left: a receive that is still under way would take the
+    /// next bytes that come, and nobody would be told.
+    ///
+    /// # Errors
+    /// As all; one of our own where the last operation does not end.
+    pub(super) fn release(&mut self, line: usize) -> io::Result<()> {
+        self.let_go(line, None);
+        let deadline = clock() + LAST_WAIT_NS;
+        while self.lines.contains(line) {
+            if clock() > deadline {
+                return Err(io::Error::other("an operation that was cancelled does not end"));
+            }
+            self.ring.wait_for(Duration::from_millis(10))?;
+            while let Some(done) = self.ring.completed() {
+                if done.key >> 1 == line as u64 {
+                    self.tell(done);
+                } else {
+                    self.put_off.push_back(done);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Hands over what was asked for and waits until something has come, for at most `timeout`.
     ///
     /// # Errors
@@ -181,13 +209,13 @@ impl Lines {
         if self.epoll.is_none() {
             self.epoll = Some(self.ring.poll_readable(epoll, EPOLL)?);
         }
-        self.ring.wait_for(timeout)
+        self.ring.wait_for(if self.put_off.is_empty() { timeout } else { Duration::ZERO })
     }
 
     /// The next thing that came.
     pub(super) fn next(&mut self) -> Option<Came> {
         loop {
-            let done = self.ring.completed()?;
+            let done = self.put_off.pop_front().or_else(|| self.ring.completed())?;
             if done.key == EPOLL {
                 self.epoll = None;
                 return Some(Came::Readiness);

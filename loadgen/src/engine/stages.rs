@@ -153,7 +153,7 @@ impl Engine<'_> {
             for request in open.into_iter().filter(|request| request.arrival.counted) {
                 let age_ns = now.saturating_sub(request.arrival.due_ns);
                 let dialling = self.slots[i].state == State::Dialling;
-                self.recorder.unanswered(age_ns, self.timeout_ns, dialling);
+                self.recorder.unanswered(age_ns, self.timeout_ns, dialling, request.abort.is_some());
                 self.log(i, request, Outcome::Unanswered, now);
             }
         }

@@ -97,8 +97,12 @@ impl Engine<'_> {
             self.disconnect(i);
             return false;
         }
-        lines.let_go(line, None);
+        let released = lines.release(line);
         slot.line = None;
+        if released.is_err() {
+            self.disconnect(i);
+            return false;
+        }
         self.watch(i, Interest::READ)
     }
 

@@ -30,6 +30,7 @@ pub(crate) fn openmetrics(load: &Load, latency: &Histogram<u64>) -> Vec<u8> {
     }
     counters(&mut page, load);
     histogram(&mut page, load, latency);
+    misbehaviour(&mut page, load);
     gauges(&mut page, load);
     page.0.push_str("# EOF\n");
     page.0.into_bytes()
@@ -91,6 +92,31 @@ fn histogram(page: &mut Page, load: &Load, latency: &Histogram<u64>) {
     page.sample("loadgen_latency_seconds_count", &[], latency.len());
     let sum = load.latency_ns.sum.map_or_else(|| latency.mean() * latency.len() as f64, |sum| sum as f64);
     page.sample("loadgen_latency_seconds_sum", &[], sum / 1e9);
+}
+
+/// Those who misbehaved by plan, and what the server was like after them.
+fn misbehaviour(page: &mut Page, load: &Load) {
+    if !load.aborts.by_kind.is_empty() {
+        page.family("loadgen_aborts", "counter", None, "Ends by plan that were carried out.");
+        for (kind, count) in &load.aborts.by_kind {
+            page.sample("loadgen_aborts_total", &[("kind", kind)], count);
+        }
+    }
+    if !load.misfits.is_empty() {
+        page.family("loadgen_misfit_exchanges", "counter", None, "Exchanges of slow and mute connections.");
+        for m in &load.misfits {
+            page.sample("loadgen_misfit_exchanges_total", &[("family", &m.family)], m.exchanges);
+        }
+    }
+    if load.aborts.planned > 0 || !load.misfits.is_empty() {
+        let help = "Errors on connections that were to behave, while others were not.";
+        page.family("loadgen_collateral_errors", "counter", None, help);
+        page.sample("loadgen_collateral_errors_total", &[], load.collateral_errors);
+    }
+    if let Some(after) = &load.after {
+        page.family("loadgen_answers_after_run", "gauge", None, "1 where the server answered after the run.");
+        page.sample("loadgen_answers_after_run", &[], u8::from(after.answers));
+    }
 }
 
 fn gauges(page: &mut Page, load: &Load) {

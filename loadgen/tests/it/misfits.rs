@@ -2,6 +2,7 @@
 
 use crate::peer::Peer;
 use crate::{check_accounting, cli, config, open_loop};
+use loadgen::abort::Plan;
 use loadgen::misfit::{Family, Misfit};
 use loadgen::{Config, Stop, run, run_until};
 use record::Load;
@@ -146,6 +147,35 @@ fn a_server_that_is_gone_after_the_run_is_a_finding() {
     let text = String::from_utf8(output.stdout.clone()).unwrap();
     assert!(text.contains("no longer accepts (ECONNREFUSED)"), "{text}{}", cli::stderr(&output));
     assert_eq!(output.status.code(), Some(1), "{text}{}", cli::stderr(&output));
+}
+
+#[test]
+fn a_page_of_metrics_has_those_who_misbehaved_apart() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let args = ["-q", "-c", "10", "-n", "400", "--abort", "idle:5%:rst", "--slow-write", "10%:2k/s"];
+    let output = cli::output(&[&args[..], &["--openmetrics", "-", &url]].concat());
+    let page = String::from_utf8(output.stdout.clone()).unwrap();
+    let value = |name: &str| {
+        let line = page.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{page}"));
+        line.trim().parse::<f64>().unwrap()
+    };
+    let aborts = value("loadgen_aborts_total{kind=\"idle:rst\"}");
+    assert_eq!(aborts + value("loadgen_requests_total{outcome=\"completed\"}"), 400.0, "{page}");
+    assert!(aborts > 5.0 && value("loadgen_misfit_exchanges_total{family=\"slow-write\"}") >= 0.0, "{page}");
+    assert_eq!(value("loadgen_collateral_errors_total"), 0.0, "{page}");
+    assert_eq!(value("loadgen_answers_after_run"), 1.0, "{page}");
+}
+
+#[test]
+fn a_chosen_request_that_waits_in_vain_is_no_collateral_error() {
+    let mut config = config(&Peer::silent(), Kind::Echo);
+    config.aborts = Plan::new(vec!["after-request:1:unread".parse().unwrap()]).unwrap();
+    config.stop = Stop::After(Duration::from_millis(50));
+    config.timeout = Duration::from_millis(50);
+    let load = run(&config).unwrap();
+    check_accounting(&load);
+    assert_eq!((load.requests.unanswered, load.aborts.not_reached, load.collateral_errors), (4, 4, 0));
 }
 
 #[test]
