@@ -41,14 +41,19 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     let loop_ = match config.rate_per_s {
         Some(rate) => format!("open loop, {rate} requests/s in total, {} arrivals", config.arrivals),
         None => match &config.think {
-            Some(think) => format!("closed loop, {think} of thought before each request"),
+            Some(think) => format!("closed loop, think time {think}"),
             None => "closed loop".to_owned(),
         },
     };
     let ends = if load.datagrams.is_some() { "sockets" } else { "connections" };
+    let together = match (config.processes, &config.shard) {
+        (0 | 1, None) => String::new(),
+        (0 | 1, Some(shard)) => format!("shard {shard}, "),
+        (processes, _) => format!("{processes} processes, "),
+    };
     writeln!(
         out,
-        "{} {ends}, {} threads, {loop_}, seed {}, engine {}",
+        "{} {ends}, {} threads, {together}{loop_}, seed {}, engine {}",
         config.connections,
         config.threads,
         config.seed,
