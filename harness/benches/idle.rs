@@ -11,7 +11,7 @@ use clap::Parser;
 use harness::observe::Watcher;
 use harness::spawn::{Child, ServerCommand};
 use servers::{Capacity, Model};
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -51,8 +51,10 @@ const STOPS: usize = 9;
 struct Row {
     model: &'static str,
     connections: usize,
-    /// Anonymous memory and reserved address space, in bytes for each connection; none where connections are not what uses it.
-    memory: Option<[f64; 2]>,
+    /// Anonymous memory in bytes for each connection; none where a connection is not what uses it.
+    memory: Option<f64>,
+    /// Address space that is reserved for each, where it has a stack.
+    reserved: Option<f64>,
     wake_ups: u64,
     /// Milliseconds of each, sorted.
     stops: Vec<f64>,
@@ -103,11 +105,21 @@ fn server(model: &str) -> Child {
     support::start(command).expect("the server gets ready")
 }
 
-/// A connection that was used once and is idle from then on.
-fn idle(server: &Child) -> TcpStream {
-    let mut stream = support::connect(server);
-    support::round_trip(&mut stream, &[b'x'; 64], &mut [0; 64]);
-    stream
+/// Connections that were used once and are idle from then on. A hundred at a time: for `poll` each turn costs as much as all that are
+/// open, however few of them are ready.
+fn idle_crowd(server: &Child, connections: usize) -> Vec<TcpStream> {
+    let mut crowd = Vec::with_capacity(connections);
+    while crowd.len() < connections {
+        let begin = crowd.len();
+        crowd.extend((begin..connections.min(begin + 100)).map(|_| support::connect(server)));
+        for stream in &mut crowd[begin..] {
+            stream.write_all(&[b'x'; 64]).expect("write");
+        }
+        for stream in &mut crowd[begin..] {
+            stream.read_exact(&mut [0; 64]).expect("read");
+        }
+    }
+    crowd
 }
 
 fn measure(model: &'static str, most: usize, rest: Duration, stops: usize) -> Row {
@@ -121,22 +133,28 @@ fn measure(model: &'static str, most: usize, rest: Duration, stops: usize) -> Ro
     let watcher = Watcher::new(subject.identity());
     let used = || [watcher.anonymous_bytes().unwrap_or(0), reserved(&subject)];
     let before = used();
-    let crowd: Vec<TcpStream> = (1..connections).map(|_| idle(&subject)).collect();
+    let crowd = idle_crowd(&subject, connections - 1);
     let after = used();
     let each = |i: usize| (after[i] as f64 - before[i] as f64) / crowd.len() as f64;
-    let memory = (crowd.len() > 1).then(|| [each(0), each(1)]);
+    let memory = (crowd.len() > 1).then(|| each(0));
+    // Of processes it would be the whole program's, again and again.
+    let reserved = memory.and_then(|_| {
+        Some(each(1)).filter(|_| {
+            entry.model.axes.isolation == "thread" && entry.model.axes.multiplexing.starts_with("none")
+        })
+    });
     let wake_ups = wake_ups(&subject, rest);
     let full_stop = stop(&mut subject);
     drop((first, crowd));
     let mut stops: Vec<f64> = (0..stops)
         .map(|_| {
             let mut server = server(model);
-            drop(idle(&server));
+            drop(idle_crowd(&server, 1));
             stop(&mut server)
         })
         .collect();
     stops.sort_by(f64::total_cmp);
-    Row { model, connections, memory, wake_ups, stops, full_stop }
+    Row { model, connections, memory, reserved, wake_ups, stops, full_stop }
 }
 
 /// From SIGTERM to the exit in milliseconds.
@@ -176,15 +194,14 @@ fn table(rows: &[Row], rest: u64) -> String {
         "| model | idle connections | memory each | reserved each | wake-ups in {rest} s | SIGTERM to exit, median (worst) | with the connections open |\n|---|--:|--:|--:|--:|--:|--:|\n"
     );
     for row in rows {
-        let kib =
-            |i: usize| row.memory.map_or("–".to_owned(), |memory| format!("{:.2} KiB", memory[i] / 1024.0));
+        let kib = |bytes: Option<f64>| bytes.map_or("–".to_owned(), |n| format!("{:.2} KiB", n / 1024.0));
         let (median, worst) = (row.stops[row.stops.len() / 2], row.stops[row.stops.len() - 1]);
         text += &format!(
             "| `{}` | {} | {} | {} | {} | {median:.1} ms ({worst:.1}) | {:.1} ms |\n",
             row.model,
             row.connections,
-            kib(0),
-            kib(1),
+            kib(row.memory),
+            kib(row.reserved),
             row.wake_ups,
             row.full_stop
         );

@@ -63,7 +63,8 @@ pub(crate) fn favour(effort: Effort) {
             }
         }
         let both = |pick: fn(&Seen) -> f64, scale: f64| {
-            let [epoll, uring] = [0, 1].map(|i| median(seen[i].iter().map(pick).collect()) / scale);
+            let [epoll, uring] =
+                [0, 1].map(|i| median(seen[i].iter().map(pick).collect()).unwrap_or(0.0) / scale);
             format!("{epoll:.1} / {uring:.1} ({:.2})", uring / epoll)
         };
         let (p50, p99) = (both(|s| s.p50_ns, 1e3), both(|s| s.p99_ns, 1e3));

@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Connections of the comparisons.
 const CONNECTIONS: usize = 64;
 
-/// How long and how often.
+/// How long (whole seconds, which is what some rivals can be told) and how often.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
     window: Duration,
@@ -75,43 +75,49 @@ struct Seen {
     per_s: f64,
 }
 
-fn observe(side: &Side, window: Duration) -> Seen {
+/// One run of one side; `None` where it did not say how many replies it had, which is said aloud.
+fn observe(side: &Side, window: Duration) -> Option<Seen> {
     let (printed, cpu_ns) = run_pinned(side.command.clone(), window + Duration::from_secs(60));
-    let replies = (side.replies)(&printed).unwrap_or_else(|| panic!("{}: no count in {printed}", side.name));
-    Seen { cpu_ns: cpu_ns as f64 / replies as f64, per_s: replies as f64 / window.as_secs_f64() }
+    let replies = (side.replies)(&printed).filter(|replies| *replies > 0);
+    if replies.is_none() {
+        skipped(&format!("a round of {}: no count in what it printed: {printed}", side.name));
+    }
+    let replies = replies? as f64;
+    Some(Seen { cpu_ns: cpu_ns as f64 / replies, per_s: replies / window.as_secs_f64() })
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    values.get(values.len() / 2).copied()
 }
 
 /// All sides in turn, round after round, the order turned by one each time; a table with ratios to `reference`, each the median of those
 /// of the rounds.
 fn compare(title: &str, sides: &[Side], reference: &str, effort: Effort) {
-    let mut seen: Vec<Vec<Seen>> = vec![Vec::new(); sides.len()];
+    let mut seen: Vec<Vec<Option<Seen>>> = vec![Vec::new(); sides.len()];
     for round in 0..effort.rounds {
         for turn in 0..sides.len() {
             let i = (round + turn) % sides.len();
+            // In the order of the rounds: what stands at one place was seen within moments of each other.
             seen[i].push(observe(&sides[i], effort.window));
         }
     }
     let base = sides.iter().position(|side| side.name == reference);
     let mut table = format!(
-        "\n{title}: {} rounds of {:.1} s\n\n| client | CPU per request, ns | to {reference} (all rounds) | requests/s |\n|---|---|---|---|\n",
+        "\n{title}: {} rounds of {} s\n\n| client | CPU per request, ns | to {reference} (all rounds) | requests/s |\n|---|---|---|---|\n",
         effort.rounds,
-        effort.window.as_secs_f64()
+        effort.window.as_secs()
     );
     for (side, runs) in sides.iter().zip(&seen) {
-        let ratios =
-            base.map(|base| runs.iter().zip(&seen[base]).map(|(a, b)| a.cpu_ns / b.cpu_ns).collect());
-        let ratio = ratios.map_or("not known".to_owned(), |ratios: Vec<f64>| {
-            let (low, high) = ratios.iter().fold((f64::MAX, 0.0_f64), |(l, h), r| (l.min(*r), h.max(*r)));
-            format!("{:.3} ({low:.3} to {high:.3})", median(ratios))
-        });
-        let figure = |pick: fn(&Seen) -> f64| median(runs.iter().map(pick).collect());
-        let (cpu, per_s) = (figure(|s| s.cpu_ns), figure(|s| s.per_s));
-        let _ = writeln!(table, "| {} | {cpu:.0} | {ratio} | {per_s:.0} |", side.name);
+        let base = base.map_or(&[][..], |base| &seen[base]);
+        let both = runs.iter().zip(base).filter_map(|(a, b)| Some(a.as_ref()?.cpu_ns / b.as_ref()?.cpu_ns));
+        let (low, high) = both.clone().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(r), high.max(r)));
+        let ratio = median(both.collect())
+            .map_or("not known".to_owned(), |ratio| format!("{ratio:.3} ({low:.3} to {high:.3})"));
+        let figure = |pick: fn(&Seen) -> f64| median(runs.iter().flatten().map(pick).collect());
+        if let Some((cpu, per_s)) = figure(|s| s.cpu_ns).zip(figure(|s| s.per_s)) {
+            let _ = writeln!(table, "| {} | {cpu:.0} | {ratio} | {per_s:.0} |", side.name);
+        }
     }
     say(&table);
 }
@@ -160,7 +166,7 @@ fn main() {
         return;
     }
     let effort = match args.iter().any(|arg| arg == "--quick") {
-        true => Effort { window: Duration::from_millis(500), rounds: 3 },
+        true => Effort { window: Duration::from_secs(1), rounds: 3 },
         false => Effort { window: Duration::from_secs(2), rounds: 7 },
     };
     let filter = args.iter().find(|arg| !arg.starts_with('-'));

@@ -67,7 +67,7 @@ pub(crate) fn start(effort: Effort) {
         say(&format!(
             "start to first request at {AT_START} connections, {}: median {:.1} ms (all: {}); target <= 20",
             engine.name(),
-            median(ms),
+            median(ms).unwrap_or(0.0),
             shown.join(", ")
         ));
     }

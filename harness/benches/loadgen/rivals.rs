@@ -65,7 +65,7 @@ pub(crate) fn bare(port: u16, request: &str, window: Duration) -> Option<Side> {
 
 /// The generators for HTTP that are installed here; says aloud which are not.
 pub(crate) fn installed(url: &str, window: Duration) -> Vec<Side> {
-    let (seconds, connections) = (window.as_secs_f64().ceil().to_string(), CONNECTIONS.to_string());
+    let (seconds, connections) = (window.as_secs().to_string(), CONNECTIONS.to_string());
     let time = format!("{seconds}s");
     // ab has room for as many results as it is told requests, and would stop at 50,000.
     let ab = ["-q", "-k", "-c", &connections, "-t", &seconds, "-n", "2000000", url];

@@ -16,16 +16,25 @@ pub(super) enum Wish {
     No,
 }
 
+/// Why a namespace that must be had cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It makes no sense for the subject.
+    Use(String),
+    /// The kernel does not give one.
+    Kernel(String),
+}
+
 /// Moves this process, which must not have a second thread yet, into a namespace of its own; says in words where it is now.
 ///
 /// # Errors
-/// In a sentence: it must be had and cannot.
-pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<String, String> {
+/// It must be had and cannot.
+pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<String, Refused> {
     let there = |subject: &&&Subject| matches!(subject.origin, Origin::Address { .. });
     if let Some(subject) = subjects.iter().find(there) {
         let why = format!("{} runs in a network that is there already", subject.name);
         return if wish == Wish::Must {
-            Err(format!("--netns is for subjects that are started: {why}"))
+            Err(Refused::Use(format!("--netns is for subjects that are started: {why}")))
         } else {
             Ok(shared(&why))
         };
@@ -36,7 +45,7 @@ pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<String, String
     match sys::netns::enter() {
         Ok(()) => Ok("in a network namespace of its own".to_owned()),
         Err(error) if wish == Wish::Must => {
-            Err(format!("no network namespace can be made: {}", reason(&error)))
+            Err(Refused::Kernel(format!("no network namespace can be made: {}", reason(&error))))
         }
         Err(error) => Ok(shared(&reason(&error))),
     }

@@ -64,7 +64,7 @@ pub struct Args {
     /// The server claims to serve connections beside each other: one at a time is then a failure and not a fact
     #[arg(long)]
     pub(super) concurrent: bool,
-    /// Run these cases only: id, number, group, glob, or `fast`
+    /// Run these cases only: id, number, group, glob, or `fast`; behind ! all but these
     #[arg(long = "case", visible_alias = "group", value_name = "PATTERN", help_heading = "Cases")]
     pub(super) cases: Vec<String>,
     /// Only cases that need no more than this: address, same-host, pid or command
@@ -161,7 +161,10 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         .filter(|(judged, _)| judged.unfit.is_none())
         .map(|(judged, _)| &judged.subject)
         .collect();
-    let place = apart::settle(args.wish(), &subjects).map_err(|e| (Exit::Unfit, e))?;
+    let place = apart::settle(args.wish(), &subjects).map_err(|refused| match refused {
+        apart::Refused::Use(why) => usage(why),
+        apart::Refused::Kernel(why) => (Exit::Unfit, why),
+    })?;
     let _ = writeln!(out, "{place}");
     let interrupt =
         Interrupt::listen().map_err(|e| (Exit::Broken, format!("cannot listen for Ctrl-C: {e}")))?;
@@ -185,7 +188,7 @@ fn run(args: &Args) -> Result<Exit, Failure> {
 
 fn choose(args: &Args, patterns: &[String]) -> Result<Vec<&'static Case>, Failure> {
     for pattern in patterns {
-        if select(std::slice::from_ref(pattern)).is_empty() {
+        if select(&[pattern.trim_start_matches('!').to_owned()]).is_empty() {
             return Err(usage(format!("no case matches {pattern}; see --list")));
         }
     }

@@ -3,12 +3,15 @@
 use super::case::Case;
 use super::cases::ALL;
 
-/// The cases that any of `patterns` names, in the order of their numbers; all of them where there is no pattern.
+/// The cases that any of `patterns` names, in the order of their numbers; all of them where there is none. A pattern behind `!` takes
+/// out what it names.
 #[must_use]
 pub(super) fn select(patterns: &[String]) -> Vec<&'static Case> {
+    let (out, taken): (Vec<_>, Vec<_>) = patterns.iter().partition(|p| p.starts_with('!'));
+    let named = |all: &[&String], case: &Case| all.iter().any(|p| names(p.trim_start_matches('!'), case));
     ALL.iter()
         .copied()
-        .filter(|case| patterns.is_empty() || patterns.iter().any(|p| names(p, case)))
+        .filter(|case| (taken.is_empty() || named(&taken, case)) && !named(&out, case))
         .collect()
 }
 
@@ -51,6 +54,9 @@ mod tests {
         assert!(ids("*pipe*").contains(&"sigpipe/fin"));
         assert!(ids("sig").is_empty() && ids("nothing/here").is_empty() && ids("?").is_empty());
         assert_eq!(select(&[]).len(), ALL.len());
+        assert_eq!(ids("!leak/fd").len(), ALL.len() - 1);
+        let some = select(&["leak".to_owned(), "!leak/fd".to_owned()]);
+        assert!(some.len() + 1 == ids("leak").len() && some.iter().all(|case| case.id != "leak/fd"));
         let fast = ids("fast");
         assert!(
             fast.contains(&"half/no-spin") && fast.contains(&"leak/fd") && !fast.contains(&"fair/greedy")

@@ -61,12 +61,14 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
-    /// True for a program that ended by a signal that a fault of its own raises.
+    /// True for a program that ended by a signal that a fault of its own raises, or says with its status, as a shell would, that it did.
     #[must_use]
     pub fn crashed(&self) -> bool {
         let Self::NotReady { ended: Some(ended), .. } = self else { return false };
         let faults = ["SIGABRT", "SIGBUS", "SIGFPE", "SIGILL", "SIGSEGV", "SIGSYS"];
+        let told = |status: i32| [4, 6, 7, 8, 11, 31].map(|signal| 128 + signal).contains(&status);
         ended.killed_by.as_deref().is_some_and(|signal| faults.contains(&signal))
+            || ended.status.is_some_and(told)
     }
 }
 

@@ -106,6 +106,43 @@ fn over_ipv6() -> Result<(), String> {
     exits(&args, 0, "2 cases: 2 OK")
 }
 
+/// A run says whether it has a network namespace of its own, and an address cannot have one.
+fn namespaces() -> Result<(), String> {
+    let exe = exe()?;
+    let with = |flag: &'static str| {
+        let mut args =
+            vec!["--listen", "tcp://127.0.0.1:0", "--quick", "--case", "stream/exact", flag, "--", &exe];
+        args.extend(["--mutant", "sound", "--listen", "tcp://127.0.0.1:{port}"]);
+        args
+    };
+    exits(&with("--no-netns"), 0, "no network namespace of its own (--no-netns)")?;
+    exits(&["tcp://127.0.0.1:1", "--netns"], 2, "for subjects that are started")?;
+    let run = conform(&with("--netns"))?;
+    let words = format!("{}{}", String::from_utf8_lossy(&run.stdout), run.stderr);
+    match run.ended.status {
+        Some(0) if words.contains("in a network namespace of its own") => Ok(()),
+        Some(3) if words.contains("no network namespace can be made") => {
+            eprintln!("SKIPPED: cli::namespaces: {}", words.trim());
+            Ok(())
+        }
+        _ => Err(format!("{}: {words}", run.ended)),
+    }
+}
+
+/// A server that speaks none of our services, given a message and what answers it; a wrong answer is found before any case is run.
+fn raw_subject() -> Result<(), String> {
+    let exe = exe()?;
+    let with = |reply: &'static str| {
+        let mut args =
+            vec!["--listen", "tcp://127.0.0.1:0", "--quick", "--send", "PING\\r\\n", "--reply", reply];
+        args.extend(["--case", "accept/concurrent", "--case", "stream/exact", "--", &exe]);
+        args.extend(["--mutant", "sound", "--listen", "tcp://127.0.0.1:{port}"]);
+        args
+    };
+    exits(&with("bytes:PING\\r\\n"), 0, "does not apply to the service raw")?;
+    exits(&with("bytes:+PONG\\r\\n"), 3, "wrong byte")
+}
+
 pub(crate) fn tests() -> Vec<Test> {
     let ended = || {
         exits(
@@ -129,6 +166,8 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("cli::a_command_that_ends_is_unfit_and_its_words_are_shown", ended),
         Test::new("cli::nobody_there_is_unfit", || exits(&["tcp://127.0.0.1:1"], 3, "refused")),
         Test::new("cli::a_failure_is_found_and_says_how_to_repeat_it", found),
+        Test::new("cli::namespaces", namespaces),
+        Test::new("cli::raw_subject", raw_subject),
         Test::new("cli::foreign_command", foreign_command),
         Test::new("cli::a_command_at_an_ipv6_address", over_ipv6),
         Test::new("cli::a_killed_harness_leaves_nothing", nothing_is_left),

@@ -190,6 +190,17 @@ fn family(mutant: &str, cases: &[&str]) -> Family {
 
 /// Runs `cases` against a mutant. Strict: a SHOULD that is broken must be seen to be.
 fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec<CaseResult>, String> {
+    in_lanes(mutant, kind, cases, strict, 1)
+}
+
+/// As [`against`], with so many cases at a time.
+fn in_lanes(
+    mutant: &str,
+    kind: Kind,
+    cases: &[&str],
+    strict: bool,
+    lanes: usize,
+) -> Result<Vec<CaseResult>, String> {
     let exe = std::env::current_exe().map_err(|e| e.to_string())?;
     let origin = Origin::Ours { program: exe, args: vec!["--mutant".into(), mutant.into()] };
     let mut subject = Subject::new(mutant, origin, kind, 1);
@@ -200,7 +211,7 @@ fn against(mutant: &str, kind: Kind, cases: &[&str], strict: bool) -> Result<Vec
     if !cases.is_empty() && chosen.len() != cases.len() {
         return Err(format!("there is no such case among {cases:?}"));
     }
-    let options = Options { effort: Effort::Quick, strict, seed: 1, until: None, lanes: 1 };
+    let options = Options { effort: Effort::Quick, strict, seed: 1, until: None, lanes };
     Ok(runner::run(&mut subject, &control, &chosen, &options, &|| false, |_, _| {}).cases)
 }
 
@@ -272,6 +283,27 @@ pub(crate) fn said_undecided(name: &str, case: &str, verdict: CaseVerdict, why: 
     undecided
 }
 
+/// Side by side the verdicts are those of one by one, in the order of the cases; also where one of the cases is not survived.
+fn lanes_change_nothing() -> Result<(), String> {
+    let cases =
+        ["life/idle-cpu", "accept/emfile-survive", "stream/exact", "half/client-fin", "leak/fd", "stop/term"];
+    for mutant in ["sound", "emfile-is-fatal"] {
+        let seen = |lanes| -> Result<Vec<(String, CaseVerdict)>, String> {
+            let results = in_lanes(mutant, Kind::Echo, &cases, false, lanes)?;
+            Ok(results.into_iter().map(|result| (result.id, result.verdict)).collect())
+        };
+        let (one_by_one, together) = (seen(1)?, seen(3)?);
+        let undecided = one_by_one.iter().chain(&together).any(|(_, v)| *v == CaseVerdict::Inconclusive);
+        if one_by_one != together && !undecided {
+            return Err(format!("{mutant}: one by one {one_by_one:?}, together {together:?}"));
+        }
+        if !together.iter().map(|(id, _)| id.as_str()).eq(cases) {
+            return Err(format!("{mutant}: not in order: {together:?}"));
+        }
+    }
+    Ok(())
+}
+
 fn every_case_kills() -> Result<(), String> {
     let says = |id: &str| SAYS.iter().filter(|(_, case, ..)| *case == id).count();
     let idle: Vec<_> = ALL
@@ -297,6 +329,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let mut tests = vec![
         Test::new("matrix::every_case_kills_a_mutant", every_case_kills),
         Test::new("matrix::every_mutant_is_killed_by_a_case", every_mutant_dies),
+        Test::new("matrix::lanes_change_nothing", lanes_change_nothing),
         Test::new("sound::threads_echo", || is_sound("sound", Kind::Echo, &[])),
         Test::new("sound::threads_sized", || is_sound("sound", Kind::Sized, &[])),
         Test::new("sound::loop_echo", || {

@@ -38,7 +38,7 @@ impl Habits {
 }
 
 /// Flags that mean something else here, or are called otherwise: `(flag, what to write)`.
-const OTHERS: [(&str, &str); 17] = [
+const OTHERS: [(&str, &str); 21] = [
     ("-q", "-q is --quiet here; a rate in total is -R"),
     ("-r", "a rate in total is -R"),
     ("-a", "a number of requests is -n"),
@@ -56,6 +56,10 @@ const OTHERS: [(&str, &str); 17] = [
     ("--workers", "threads are --threads"),
     ("--reconnectRate", "requests on a connection are --requests-per-connection"),
     ("--rate-limiting", "a rate in total is --rate"),
+    ("--burst-rate", "bursts are --arrivals burst:ON/OFF at --rate"),
+    ("--burst-delay", "bursts are --arrivals burst:ON/OFF at --rate"),
+    ("--timing-script-file", "times to replay are --trace FILE"),
+    ("--rate-period", "connections a second in total are --connect-rate"),
 ];
 
 /// What may have been meant, where the command line was not understood.

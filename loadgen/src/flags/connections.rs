@@ -25,10 +25,10 @@ pub(crate) struct ConnectionFlags {
     )]
     engine: Mechanism,
     /// Replies after which a connection is closed: N, or N..M
-    #[arg(long, value_name = "N", value_parser = Draw::parse_count, help_heading = "Requests")]
+    #[arg(long, aliases = ["max-requests-per-connection", "reconnect-interval"], value_name = "N", value_parser = Draw::parse_count, help_heading = "Requests")]
     requests_per_connection: Option<Draw>,
     /// Age at which a connection is closed, behind the reply that is out: 30s, 10s..60s, or exp:30s
-    #[arg(long, value_name = "TIME", hide_short_help = true, value_parser = Draw::parse_time, help_heading = "Connections")]
+    #[arg(long, alias = "channel-lifetime", value_name = "TIME", hide_short_help = true, value_parser = Draw::parse_time, help_heading = "Connections")]
     lifetime: Option<Draw>,
     /// What follows a connection that has ended: eager (another at once), lazy (one when a request needs it, which counts into its
     /// latency), never
@@ -42,7 +42,7 @@ pub(crate) struct ConnectionFlags {
     idle: u64,
     /// Addresses that connections come from in turn, ADDRESS or CIDR, ,-separated, as 127.0.0.0/8 [default: the kernel's choice; on
     /// this machine, for many connections or short ones, 127.0.1.1 to 127.0.1.200]
-    #[arg(long, value_name = "ADDRESSES", hide_short_help = true, help_heading = "Connections")]
+    #[arg(long, aliases = ["source-ip", "laddr", "local-ips", "bind-ip"], value_name = "ADDRESSES", hide_short_help = true, help_heading = "Connections")]
     source: Option<Sources>,
 }
 

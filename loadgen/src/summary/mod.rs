@@ -1,6 +1,7 @@
 //! The summary for people. Not here: anything that a program should read; that is the JSON.
 
 mod comparison;
+mod targets;
 mod trouble;
 mod used;
 
@@ -24,6 +25,7 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     times(load, out)?;
     requests(load, out)?;
     beside(load, out)?;
+    targets::write(load, out)?;
     trouble::errors(load, out)?;
     trouble::aborts(load, out)?;
     trouble::misfits(load, out)?;
@@ -41,14 +43,19 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     let loop_ = match config.rate_per_s {
         Some(rate) => format!("open loop, {rate} requests/s in total, {} arrivals", config.arrivals),
         None => match &config.think {
-            Some(think) => format!("closed loop, {think} of thought before each request"),
+            Some(think) => format!("closed loop, think time {think}"),
             None => "closed loop".to_owned(),
         },
     };
     let ends = if load.datagrams.is_some() { "sockets" } else { "connections" };
+    let together = match (config.processes, &config.shard) {
+        (0 | 1, None) => String::new(),
+        (0 | 1, Some(shard)) => format!("shard {shard}, "),
+        (processes, _) => format!("{processes} processes, "),
+    };
     writeln!(
         out,
-        "{} {ends}, {} threads, {loop_}, seed {}, engine {}",
+        "{} {ends}, {} threads, {together}{loop_}, seed {}, engine {}",
         config.connections,
         config.threads,
         config.seed,

@@ -13,6 +13,7 @@ pub mod machine;
 pub mod misfit;
 pub mod run;
 pub mod store;
+pub mod target;
 pub mod used;
 pub mod workers;
 

@@ -2,6 +2,7 @@
 
 use crate::analysis::{Part, Statistics};
 use crate::misfit::{After, Misfits};
+use crate::target::TargetResult;
 use crate::used::{Host, Server, ThreadUse};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use std::ops::AddAssign;
 pub struct Load {
     /// [`crate::SCHEMA`].
     pub schema: u32,
-    /// The target's URL.
+    /// The target's URL; of several, all with their weights.
     pub target: String,
     /// What was asked for.
     pub config: LoadConfig,
@@ -89,6 +90,9 @@ pub struct Load {
     /// Source ports as they were forecast before the run; absent for a Unix socket.
     #[serde(default)]
     pub ports: Option<Ports>,
+    /// Each of several targets by itself; empty where there is one.
+    #[serde(default)]
+    pub targets: Vec<TargetResult>,
     /// The results that this one was merged from; empty for a run.
     #[serde(default)]
     pub parts: Vec<Part>,

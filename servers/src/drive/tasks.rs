@@ -39,7 +39,7 @@ pub struct Task<P, S> {
     next: Option<Next>,
     timer: Option<Pin<Box<Sleep>>>,
     /// Where it may not be silent for ever.
-    silence: Option<Silence>,
+    silence: Option<Box<Silence>>,
     idle: Idle,
     /// Given back when the descriptor is closed.
     _ticket: Ticket,
@@ -75,7 +75,7 @@ impl<P: Protocol, S: Stream> Task<P, S> {
             };
             let blocked = io.blocked;
             if io.moved || matches!(next, Next::WaitUntil(..)) {
-                self.silence.iter_mut().for_each(Silence::interrupt);
+                self.silence.iter_mut().for_each(|silence| silence.interrupt());
             }
             self.next = Some(next);
             match next {
@@ -111,7 +111,7 @@ impl<P, S> Task<P, S> {
     /// Ready when nothing has moved for too long.
     fn silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(time) = self.idle.time() else { return Poll::Pending };
-        self.silence.get_or_insert_with(|| Silence::begin(time)).poll_over(cx)
+        self.silence.get_or_insert_with(|| Box::new(Silence::begin(time))).poll_over(cx)
     }
 }
 

@@ -6,8 +6,9 @@
 //! A provided buffer is never kept from the others by a slow reader: when its send cannot be finished at once, the rest is copied and
 //! the buffer goes back.
 
+use super::Receive;
+use super::own::Own;
 use super::talk::{Talk, Want};
-use super::{CHUNK, Receive};
 use crate::counters::{self, Fate, Why};
 use crate::drive::LINGER;
 use service::Protocol;
@@ -33,6 +34,8 @@ pub(super) struct Shared {
         reason = "the kernel reads from a gather: it has its place on the heap while it is in use"
     )]
     pub(super) spares: Vec<Box<Gather>>,
+    /// Large receive buffers for connections that have their own.
+    pub(super) large: Vec<Vec<u8>>,
     /// Told to stop: connections are ended as they become idle.
     pub(super) stopping: bool,
     /// When this turn began, where connections may not be silent for ever.
@@ -85,8 +88,8 @@ pub(super) struct Link<P> {
     starved: bool,
     /// Shut for reading, to be ended as soon as what was asked is answered.
     shut: bool,
-    /// Its own receive buffer, while nothing is received or sent with it.
-    own: Option<Vec<u8>>,
+    /// Its own receive buffer, in the model that has one for each.
+    own: Own,
     /// How it will have ended.
     pub(super) fate: Fate,
 }
@@ -105,7 +108,7 @@ impl<P: Protocol> Link<P> {
             timer: None,
             starved: false,
             shut: false,
-            own: None,
+            own: Own::default(),
             fate: Fate::default(),
         }
     }
@@ -159,7 +162,10 @@ impl<P: Protocol> Link<P> {
         match result {
             _ if self.phase == Phase::Closing => return Ok(()),
             Ok(0) => self.talk.over = true,
-            Ok(n) => counters::received(n as usize),
+            Ok(n) => {
+                counters::received(n as usize);
+                self.own.note(n as usize);
+            }
             Err(error) if sys::errno::is_over_for_now(error) => {}
             Err(error) => {
                 if self.phase == Phase::Talking {
@@ -279,7 +285,7 @@ impl<P: Protocol> Link<P> {
         }
         match shared.receive {
             Receive::Once => {
-                let buffer = self.own.take().unwrap_or_else(|| vec![0; CHUNK as usize]);
+                let buffer = self.own.take(&mut shared.large);
                 self.receive =
                     Some(shared.ring.recv(self.fd.as_fd(), buffer, self.keys.of(What::Receive))?);
             }
@@ -348,7 +354,7 @@ impl<P: Protocol> Link<P> {
     pub(super) fn reuse(&mut self, chunk: Option<Chunk>) {
         // A provided buffer goes back to the kernel when it is dropped.
         if let Some(Chunk::Own(buffer, _)) = chunk {
-            self.own = Some(buffer);
+            self.own.give_back(buffer);
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod accept;
 mod link;
+mod own;
 mod send;
 mod talk;
 mod workers;
@@ -140,6 +141,7 @@ impl<S: Service> Server<S> {
             receive,
             starved: VecDeque::new(),
             spares: Vec::new(),
+            large: Vec::new(),
             stopping: false,
             now: Instant::now(),
         };
