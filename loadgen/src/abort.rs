@@ -37,14 +37,14 @@ pub(crate) const LONG_HELP: &str = "Every rate is a total.
 
 Ends by plan, --abort PHASE:SHARE[:KIND], chosen by the seed and counted apart from errors:
   PHASE  connect, mid-request, after-request, mid-response, idle
-  KIND           TCP                                       Unix stream
-  fin            FIN, proven, then close                   shutdown, then close
-  rst            RST                                       close, with the reply unread where there is one
-  unread         close with the reply unread: RST          close with the reply unread: ECONNRESET
-  half           FIN; the reply is read to its end         the same
-  half-read      shut for reading: not told; then close    shut for reading: the server's writes get EPIPE
-  vanish         hears and says nothing until the end      takes nothing until the end
-Over datagrams after-request:SHARE:fin alone means something: the socket is closed behind the request.
+  KIND           TCP                                 Unix stream
+  fin            FIN, proven, then close             shutdown, then close
+  rst            RST                                 close, the reply unread if there is one
+  unread         close, the reply unread: RST        close, the reply unread: ECONNRESET
+  half           FIN, and the reply read to its end  the same
+  half-read      shut for reading (not told), close  shut for reading: EPIPE for the server
+  vanish         hears and says nothing any more     takes nothing any more
+Datagrams: after-request:SHARE:fin alone, which closes the socket behind the request.
 
 Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 target unreachable or run invalid, 4 the tool broke.";
 

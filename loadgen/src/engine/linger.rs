@@ -80,17 +80,17 @@ impl Engine<'_> {
     /// A Unix socket has no packets; it is kept and not touched any more, and the server meets a peer that takes nothing.
     pub(super) fn vanish(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
-        let watched = slot.watched;
-        if let Some(fd) = slot.fd.take() {
-            if watched {
-                let _ = self.epoll.remove(fd.as_fd());
-            }
-            if !self.config.is_unix() {
-                // Without memory for the filter it acknowledges what comes until its buffer is full.
-                let _ = vanish::deafen(fd.as_fd());
-            }
-            self.live -= 1;
-            self.vanished.push(fd);
+        let Some(fd) = slot.fd.as_ref() else { return };
+        if slot.watched {
+            let _ = self.epoll.remove(fd.as_fd());
+        }
+        if !self.config.is_unix() {
+            // Without memory for the filter it acknowledges what comes until its buffer is full.
+            let _ = vanish::deafen(fd.as_fd());
+        }
+        // A second descriptor keeps the socket open when the slot lets go of its own. There is one: see `can`.
+        if let Ok(kept) = fd.try_clone() {
+            self.vanished.push(kept);
         }
         self.left(i, false, now);
     }

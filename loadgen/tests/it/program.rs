@@ -102,7 +102,7 @@ fn echo(mut stream: TcpStream) -> io::Result<()> {
 
 /// Runs the command, and does `act` with its process id once requests have been answered. It must end, and must not panic.
 pub(crate) fn watched(args: &[&str], act: impl FnOnce(i32)) -> Output {
-    let args = [&["--json", "-", "--progress=50ms"], args].concat();
+    let args = [&["--json", "-", "--progress=50ms", "--engine", crate::ENGINE.get().name()], args].concat();
     let mut child = cli::command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let id = child.id() as i32;
     let mut lines = BufReader::new(child.stderr.take().unwrap());

@@ -185,3 +185,10 @@ fn the_matrix_has_a_row_for_each_phase_and_a_column_for_each_cause() {
     assert_eq!(cell("content", "wrong-content"), "3", "{text}");
     assert_eq!(cell("content", "ECONNRESET"), "-", "{text}");
 }
+
+crate::also_over_uring!(
+    a_server_that_is_killed_resets_and_refuses,
+    a_server_that_is_frozen_takes_connections_and_answers_none,
+    a_generator_out_of_descriptors_blames_itself,
+    each_fault_has_its_name_and_its_exit_code,
+);
