@@ -10,6 +10,7 @@ use crate::export::{self, Destination};
 use crate::flags::{ArrivalFlags, ConnectionFlags, HttpFlags, MisfitFlags, RawFlags, Spoken};
 use crate::fleet::{self, Gate};
 use crate::search::Search;
+use crate::targets::Target;
 use crate::{Error, ports, run, units};
 use clap::Parser;
 use commands::Command;
@@ -22,7 +23,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
-use sys::Url;
 
 /// Puts load on a socket server and says what became of every request.
 #[derive(Debug, Parser)]
@@ -40,9 +40,12 @@ struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// Target: tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH or :@NAME
-    #[arg(required = true)]
-    url: Option<Url>,
+    /// [WEIGHT@]tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH or :@NAME
+    ///
+    /// Several share the load by their weights, as in 3@tcp://A:7000 tcp://B:7000: in an open loop each arrival goes to one of them,
+    /// drawn from the seed; in a closed loop the connections are shared out.
+    #[arg(required = true, value_name = "URL")]
+    targets: Vec<Target>,
 
     /// Connections at the same time, in total
     #[arg(short, long, default_value_t = 10, value_name = "N", help_heading = "Load")]
@@ -176,10 +179,13 @@ fn execute_part(args: &Cli, config: &Config) -> Result<Exit, Error> {
 }
 
 fn configure(args: &Cli) -> Result<Config, Error> {
-    let Some(url) = &args.url else {
+    let Some(first) = args.targets.first() else {
         return Err(Error::Usage("name a target, as in tcp://127.0.0.1:7000".to_owned()));
     };
-    let mut config = Config::new(url.clone());
+    let mut config = Config::new(first.url.clone());
+    if args.targets.len() > 1 {
+        config.targets.clone_from(&args.targets);
+    }
     config.connections = args.connections;
     config.threads = args.threads;
     config.processes = args.processes;

@@ -40,6 +40,7 @@ mod stored;
 mod summary;
 mod tally;
 mod tap;
+pub mod targets;
 mod units;
 mod verdict;
 mod watch;

@@ -4,6 +4,7 @@
 //! that none counts twice.
 
 mod parts;
+mod targets;
 
 use crate::intervals::Slice;
 use crate::run::Finished;
@@ -54,6 +55,7 @@ pub(crate) fn merge(results: &[Stored], align: Align) -> Result<Finished, Error>
         results.iter().zip(&offsets).flat_map(|(result, offset)| parts::of(result, *offset)).collect();
     settle(&mut load, results, align);
     add_misfits(&mut load, others)?;
+    targets::add(&mut load, others)?;
     let whole = add_distributions(&mut load, others)?;
     let latencies = lay_intervals(&mut load, results, &offsets)?;
     statistics::attach(&mut load, &whole, &latencies);

@@ -6,12 +6,14 @@ use crate::recorder::Recorder;
 use crate::tally::Tally;
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
-use crate::{Error, datagram, ports, statistics, verdict};
+use crate::{Error, datagram, ports, statistics, targets, verdict};
 use hdrhistogram::Histogram;
 use record::histogram::encode;
 use record::load::{Connections, Generator, Histograms};
+use record::misfit::After;
+use record::target::TargetResult;
 use record::used::ThreadUse;
-use record::{Load, SCHEMA};
+use record::{Load, SCHEMA, VerdictState};
 use service::Kind;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -59,48 +61,90 @@ pub(crate) fn measure(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> 
     // Those who misbehave are taken out of the population, and go beside it.
     let healthy = Config { connections: config.healthy(), misfits: Vec::new(), ..config.clone() };
     let crowd = Crowd::start(config)?;
-    let (harvests, seen) = run_threads(&healthy, stop, watch)?;
+    let parts = targets::split(&healthy);
+    let (totals, seen) = run_threads(&parts, stop, watch)?;
     let misfits = crowd.map(Crowd::end).transpose()?.unwrap_or_default();
-    let total = Total::of(harvests)?;
-    if !total.ever_connected {
-        let cause = total.recorder.errors.most_frequent().or(total.dial_errors.most_frequent());
-        return Err(Error::Unreachable {
-            target: config.url.to_string(),
-            what: if config.is_datagram() { "no datagram was answered" } else { "no connection was made" },
-            cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
-        });
+    let unreached: Vec<_> =
+        totals.iter().zip(&parts).filter_map(|(total, part)| total.unreached(part)).collect();
+    let results = results_of(config, &parts, &totals)?;
+    let total = Total::sum(totals)?;
+    if let Some(error) = unreached.first().filter(|_| !total.ever_connected) {
+        return Err(error.clone().into());
     }
-    let look = if config.is_datagram() { datagram::look_after } else { look_after };
-    let after = total.calls_for_a_look(config).then(|| look(&healthy));
+    let after = total.calls_for_a_look(config).then(|| look_at(&parts)).flatten();
     let mut finished = total.finish(&healthy, seen)?;
     let load = &mut finished.load;
     load.config = config.describe();
     if config.aborts.is_empty() && config.misfits.is_empty() {
         load.collateral_errors = 0;
     }
+    for Unreached { target, cause, .. } in unreached {
+        load.verdict.object(VerdictState::Invalid, format!("{target} was never reached ({cause})"));
+    }
+    load.targets = results;
     verdict::blame_machine(misfits.local, &mut load.verdict);
     (load.misfits, load.after) = (misfits.families, after);
     Ok(finished)
 }
 
-/// Runs the engines to their ends, one a thread: each makes its connections, and all start together.
-fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<(Vec<Harvest>, Seen), Error> {
+/// A target that no connection was made to, or no datagram was answered by.
+#[derive(Clone, Debug)]
+struct Unreached {
+    target: String,
+    what: &'static str,
+    cause: String,
+}
+
+impl From<Unreached> for Error {
+    fn from(Unreached { target, what, cause }: Unreached) -> Self {
+        Self::Unreachable { target, what, cause }
+    }
+}
+
+/// Each of several targets by itself, in the window of all.
+fn results_of(config: &Config, parts: &[Config], totals: &[Total]) -> Result<Vec<TargetResult>, Error> {
+    if parts.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let opened = totals.iter().map(|total| total.open_ns).min().unwrap_or(0);
+    let closed = totals.iter().map(|total| total.close_ns).max().unwrap_or(0);
+    let elapsed_ns = closed.saturating_sub(opened).max(1);
+    let rows = config.targets.iter().zip(parts).zip(totals);
+    rows.map(|((target, part), total)| targets::result(target, part, &total.recorder, elapsed_ns)).collect()
+}
+
+/// One exchange after the run with each target: the first that goes wrong, else the last.
+fn look_at(parts: &[Config]) -> Option<After> {
+    let mut last = None;
+    for part in parts {
+        let after = if part.is_datagram() { datagram::look_after(part) } else { look_after(part) };
+        let wrong = !after.answers;
+        last = Some(after);
+        if wrong {
+            break;
+        }
+    }
+    last
+}
+
+/// Runs the engines to their ends, one a thread: each makes its connections, and all start together. Returns what was counted for each
+/// of the parts.
+fn run_threads(parts: &[Config], stop: &AtomicBool, watch: &mut Watch) -> Result<(Vec<Total>, Seen), Error> {
+    let threads: u32 = parts.iter().map(|part| part.threads).sum();
+    let Some(first) = parts.first() else { return Err(Error::Usage("a run needs a target".to_owned())) };
+    let each = || parts.iter().flat_map(|part| (0..part.threads).map(move |index| (part, index)));
     // A thread says on `ready` whether it has connections, and drops it; it gets its start from a channel of its own.
     let (ready, all_ready) = mpsc::channel::<bool>();
     // Nothing is ever said on it: it is closed when the last thread has ended.
     let (running, ended) = mpsc::channel::<()>();
     std::thread::scope(|scope| {
         let (mut handles, mut starts, mut unstarted) = (Vec::new(), Vec::new(), None);
-        for index in 0..config.threads {
+        for (number, (config, index)) in each().enumerate() {
             let (start, started) = mpsc::channel();
-            let post = Post {
-                ready: ready.clone(),
-                started,
-                _running: running.clone(),
-                tap: watch.tap(config.threads),
-            };
+            let post =
+                Post { ready: ready.clone(), started, _running: running.clone(), tap: watch.tap(threads) };
             let work = move || run_thread(config, index, stop, post);
-            match std::thread::Builder::new().name(format!("load-{index}")).spawn_scoped(scope, work) {
+            match std::thread::Builder::new().name(format!("load-{number}")).spawn_scoped(scope, work) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => unstarted = Some(Error::Setup(error)),
             }
@@ -110,10 +154,10 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         // Ends when the last thread has dropped its end, be it by a panic.
         let answers: Vec<bool> = all_ready.iter().collect();
         let mut seen = Seen::default();
-        let whole = answers.len() == config.threads as usize;
-        if whole && (answers.contains(&true) || !config.dials_ahead()) {
-            let delay_ns = if config.threads == 1 { LONE_START_DELAY_NS } else { START_DELAY_NS };
-            let line = Timeline::new(config, watch.start_ns(delay_ns));
+        let whole = answers.len() == threads as usize;
+        if whole && (answers.contains(&true) || parts.iter().any(|part| !part.dials_ahead())) {
+            let delay_ns = if threads == 1 { LONE_START_DELAY_NS } else { START_DELAY_NS };
+            let line = Timeline::new(first, watch.start_ns(delay_ns));
             for start in &starts {
                 // A thread that is gone is found when it is joined.
                 let _ = start.send(line);
@@ -125,8 +169,10 @@ fn run_threads(config: &Config, stop: &AtomicBool, watch: &mut Watch) -> Result<
         let join = |handle: ScopedJoinHandle<'_, Result<Harvest, Error>>| {
             handle.join().unwrap_or_else(|panic| Err(Error::Thread(panic_text(panic.as_ref()))))
         };
-        let harvests: Result<_, _> = handles.into_iter().map(join).collect();
-        Ok((unstarted.map_or(harvests, Err)?, seen))
+        let harvests: Result<Vec<Harvest>, _> = handles.into_iter().map(join).collect();
+        let mut harvests = unstarted.map_or(harvests, Err)?.into_iter();
+        let totals = parts.iter().map(|part| Total::of(harvests.by_ref().take(part.threads as usize)));
+        Ok((totals.collect::<Result<_, _>>()?, seen))
     })
 }
 
@@ -218,54 +264,81 @@ fn close_vanished(config: &Config, sockets: Vec<OwnedFd>) -> Option<String> {
     word.map(str::to_owned)
 }
 
-impl Total {
-    fn of(harvests: Vec<Harvest>) -> Result<Self, Error> {
-        let mut harvests = harvests.into_iter();
-        let Some(first) = harvests.next() else {
-            return Err(Error::Usage("a run needs at least one thread".to_owned()));
-        };
-        let share = |h: &Harvest| match h.meter.run_queue_ns {
-            Some(wait) if h.meter.window_ns > 0 => wait as f64 / h.meter.window_ns as f64,
+impl From<Harvest> for Total {
+    fn from(harvest: Harvest) -> Self {
+        let run_queue_share = match harvest.meter.run_queue_ns {
+            Some(wait) if harvest.meter.window_ns > 0 => wait as f64 / harvest.meter.window_ns as f64,
             _ => 0.0,
         };
-        let mut total = Self {
-            run_queue_share: share(&first),
-            threads: vec![thread_use(&first)],
-            busy_share: first.meter.busy_share(),
-            recorder: first.recorder,
-            dial_errors: first.dial_errors,
-            ever_connected: first.ever_connected,
-            peak: first.peak,
-            cpu_ns: first.meter.cpu_ns,
-            run_queue_ns: first.meter.run_queue_ns,
-            cut_short: first.cut_short,
-            gave_up: first.gave_up,
-            ran_out: first.ran_out,
-            idlers: first.idlers,
-            open_ns: first.open_ns,
-            close_ns: first.close_ns,
-            vanished: first.vanished,
-        };
-        for other in harvests {
-            total.run_queue_share = total.run_queue_share.max(share(&other));
-            total.threads.push(thread_use(&other));
-            total.busy_share = total.busy_share.max(other.meter.busy_share());
-            total.recorder.merge(other.recorder)?;
-            total.dial_errors.merge(&other.dial_errors);
-            total.ever_connected |= other.ever_connected;
-            total.peak += other.peak;
-            total.cpu_ns += other.meter.cpu_ns;
-            total.run_queue_ns =
-                total.run_queue_ns.zip(other.meter.run_queue_ns).map(|(mine, theirs)| mine + theirs);
-            total.cut_short |= other.cut_short;
-            total.gave_up |= other.gave_up;
-            total.vanished.extend(other.vanished);
-            total.ran_out &= other.ran_out;
-            total.idlers.merge(&other.idlers);
-            total.open_ns = total.open_ns.min(other.open_ns);
-            total.close_ns = total.close_ns.max(other.close_ns);
+        Self {
+            run_queue_share,
+            threads: vec![thread_use(&harvest)],
+            busy_share: harvest.meter.busy_share(),
+            recorder: harvest.recorder,
+            dial_errors: harvest.dial_errors,
+            ever_connected: harvest.ever_connected,
+            peak: harvest.peak,
+            cpu_ns: harvest.meter.cpu_ns,
+            run_queue_ns: harvest.meter.run_queue_ns,
+            cut_short: harvest.cut_short,
+            gave_up: harvest.gave_up,
+            ran_out: harvest.ran_out,
+            idlers: harvest.idlers,
+            open_ns: harvest.open_ns,
+            close_ns: harvest.close_ns,
+            vanished: harvest.vanished,
         }
-        Ok(total)
+    }
+}
+
+impl Total {
+    fn of(harvests: impl Iterator<Item = Harvest>) -> Result<Self, Error> {
+        Self::sum(harvests.map(Self::from))
+    }
+
+    /// Adds what threads, or the parts of a run, counted.
+    fn sum(totals: impl IntoIterator<Item = Self>) -> Result<Self, Error> {
+        let mut totals = totals.into_iter();
+        let Some(mut sum) = totals.next() else {
+            return Err(Error::Usage("a run needs at least one thread".to_owned()));
+        };
+        for other in totals {
+            sum.add(other)?;
+        }
+        Ok(sum)
+    }
+
+    fn add(&mut self, other: Self) -> Result<(), Error> {
+        self.run_queue_share = self.run_queue_share.max(other.run_queue_share);
+        self.threads.extend(other.threads);
+        self.busy_share = self.busy_share.max(other.busy_share);
+        self.recorder.merge(other.recorder)?;
+        self.dial_errors.merge(&other.dial_errors);
+        self.ever_connected |= other.ever_connected;
+        self.peak += other.peak;
+        self.cpu_ns += other.cpu_ns;
+        self.run_queue_ns = self.run_queue_ns.zip(other.run_queue_ns).map(|(mine, theirs)| mine + theirs);
+        self.cut_short |= other.cut_short;
+        self.gave_up |= other.gave_up;
+        self.vanished.extend(other.vanished);
+        self.ran_out &= other.ran_out;
+        self.idlers.merge(&other.idlers);
+        self.open_ns = self.open_ns.min(other.open_ns);
+        self.close_ns = self.close_ns.max(other.close_ns);
+        Ok(())
+    }
+
+    /// Why the target was never reached, where it was not.
+    fn unreached(&self, config: &Config) -> Option<Unreached> {
+        if self.ever_connected {
+            return None;
+        }
+        let cause = self.recorder.errors.most_frequent().or(self.dial_errors.most_frequent());
+        Some(Unreached {
+            target: config.url.to_string(),
+            what: if config.is_datagram() { "no datagram was answered" } else { "no connection was made" },
+            cause: cause.map_or_else(|| "no answer".to_owned(), |failure| failure.cause_name()),
+        })
     }
 
     /// True where the server may have come to harm: somebody misbehaved by plan, or something failed.
@@ -291,7 +364,7 @@ impl Total {
         let since_open_ns = clock::monotonic_ns().saturating_sub(self.open_ns);
         let mut load = Load {
             schema: SCHEMA,
-            target: config.url.to_string(),
+            target: config.target_name(),
             config: config.describe(),
             verdict: verdict::judge(config, &self),
             started_at_ns: clock::realtime_ns().saturating_sub(since_open_ns),
@@ -299,7 +372,7 @@ impl Total {
             warm_up_ns: nanoseconds(config.warm_up),
             throughput_per_s: requests.completed as f64 / seconds,
             received_bytes_per_s: self.payload_bytes(config) / seconds,
-            datagrams: config.is_datagram().then(|| recorder.datagrams.clone()),
+            datagrams: config.speaks_datagrams().then(|| recorder.datagrams.clone()),
             bytes: recorder.bytes.clone(),
             latency_ns: recorder.latency.summary(),
             service_ns: recorder.service.summary(),
@@ -335,6 +408,7 @@ impl Total {
             host: seen.host,
             idle: (config.idle > 0).then(|| self.idlers.record(self.open_ns)),
             ports: ports::forecast(config),
+            targets: Vec::new(),
             parts: Vec::new(),
             requests,
         };

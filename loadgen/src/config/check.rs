@@ -34,7 +34,7 @@ impl Config {
                 self.threads, self.connections
             ))
         } else {
-            self.check_times().or_else(|| self.check_service()).or_else(|| self.check_misfits())
+            self.check_times().or_else(|| self.check_targets()).or_else(|| self.check_misfits())
         };
         if let Some(problem) = problem {
             return Err(Error::Usage(problem));
@@ -43,6 +43,12 @@ impl Config {
             sys::uring::probe().map_err(|reason| Error::NoUring { reason })?;
         }
         limits::check(self)
+    }
+
+    /// Several targets are each checked by itself.
+    fn check_targets(&self) -> Option<String> {
+        crate::targets::problem(self)
+            .or_else(|| crate::targets::split(self).iter().find_map(Self::check_service))
     }
 
     fn check_times(&self) -> Option<String> {

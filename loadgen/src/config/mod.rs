@@ -9,6 +9,7 @@ use crate::life::{Life, Reconnect};
 use crate::misfit::{self, Misfit};
 use crate::schedule::{Arrivals, Profile};
 use crate::sources::Sources;
+use crate::targets::{Part, Target};
 use service::Kind;
 use service::client::{AnyClient, Ask};
 use service::http::{Exchange, HttpClient};
@@ -29,6 +30,10 @@ const MANY: u64 = 10_000;
 pub struct Config {
     /// The target: `tcp://`, `http://`, `unix:`, `udp://` or `unixgram:`.
     pub url: Url,
+    /// All targets with their weights, `url` the first of them, where there are several; empty for one.
+    pub targets: Vec<Target>,
+    /// Which of several targets this is a part for.
+    pub(crate) part: Option<Part>,
     /// Connections at the same time, over all threads.
     pub connections: u32,
     /// Threads that share the connections.
@@ -171,6 +176,8 @@ impl Config {
         };
         Self {
             url,
+            targets: Vec::new(),
+            part: None,
             connections: 10,
             threads: 1,
             stop: Stop::After(Duration::from_secs(10)),
@@ -234,6 +241,20 @@ impl Config {
         matches!(self.url.family, Family::Udp | Family::Unixgram)
     }
 
+    /// True where any of the targets takes datagrams.
+    pub(crate) fn speaks_datagrams(&self) -> bool {
+        let takes = |target: &Target| matches!(target.url.family, Family::Udp | Family::Unixgram);
+        self.is_datagram() || self.targets.iter().any(takes)
+    }
+
+    /// The target, or all targets, as the record names them.
+    pub(crate) fn target_name(&self) -> String {
+        match self.targets.len() {
+            0 | 1 => self.url.to_string(),
+            _ => self.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        }
+    }
+
     /// True where a connection outlives a request, so that it can be made before the first one.
     #[must_use]
     pub fn persistent(&self) -> bool {
@@ -282,6 +303,11 @@ impl Config {
         let Shard { index: shard, of } = self.shard;
         let (shard, of) = (u64::from(shard), u64::from(of.max(1)));
         (shard + of * u64::from(index), of * u64::from(self.threads.max(1)))
+    }
+
+    /// The arrivals of this process, as `(first, step)`.
+    pub(crate) fn whole_share(&self) -> (u64, u64) {
+        (u64::from(self.shard.index), u64::from(self.shard.of.max(1)))
     }
 
     /// The number of a place for a connection in the whole run, over all shards.

@@ -461,7 +461,8 @@ pub(crate) fn first_think_ns(config: &Config, number: u64) -> u64 {
 /// The number of a place for connections in the whole run, over all threads and shards.
 pub(crate) fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
     let (first, step) = config.share_of_thread(thread);
-    first + u64::from(slot) * step
+    let before = config.part.as_ref().map_or(0, |part| part.connections_before);
+    first + u64::from(slot) * step + u64::from(config.shard.of.max(1)) * u64::from(before)
 }
 
 /// The generator's own lateness with a request: until it turned to it, and then, once a connection was free, until it began.

@@ -4,6 +4,7 @@
 
 use crate::config::{Config, Pacing, Stop};
 use crate::schedule::Schedule;
+use crate::targets::Part;
 
 /// Keeps the warm-up's random arrivals apart from those of the window.
 const WARM_UP_STREAM: u64 = 0x7761_726d;
@@ -58,10 +59,48 @@ enum SourceKind {
         step: u64,
     },
     Open {
-        warm_up: Box<Schedule>,
-        window: Box<Schedule>,
+        warm_up: Box<Own>,
+        window: Box<Own>,
         peeked: Option<Arrival>,
     },
+}
+
+/// The arrivals of a schedule that are this thread's.
+#[derive(Debug)]
+struct Own {
+    schedule: Schedule,
+    /// One of several targets: those of its arrivals that come round to this thread, up to a number.
+    part: Option<OwnPart>,
+}
+
+#[derive(Debug)]
+struct OwnPart {
+    part: Part,
+    seed: u64,
+    /// Arrivals of the target so far; every `of`th, from `index` on, is the thread's.
+    seen: u64,
+    index: u64,
+    of: u64,
+    /// Arrivals of all targets.
+    end: u64,
+}
+
+impl Own {
+    fn next(&mut self) -> Option<(u64, u64)> {
+        let Some(own) = &mut self.part else { return self.schedule.next() };
+        loop {
+            let (k, at) = self.schedule.next()?;
+            if k >= own.end {
+                return None;
+            }
+            if own.part.takes(own.seed, k) {
+                own.seen += 1;
+                if (own.seen - 1) % own.of == own.index {
+                    return Some((k, at));
+                }
+            }
+        }
+    }
 }
 
 impl Source {
@@ -69,18 +108,47 @@ impl Source {
         let (first, step) = config.share_of_thread(index);
         let left = match config.stop {
             Stop::After(_) => u64::MAX,
+            // Of several targets, the schedule's end says it.
+            Stop::Requests(_) if config.part.is_some() && config.pacing != Pacing::Closed => u64::MAX,
             Stop::Requests(n) => (n + step - 1).saturating_sub(first) / step,
         };
         let kind = match config.pacing {
-            Pacing::Closed => SourceKind::Closed { next: [first; 2], step },
+            // The numbers of several targets interleave.
+            Pacing::Closed => match &config.part {
+                Some(Part { index, of, .. }) => {
+                    let (index, of) = (*index as u64, *of as u64);
+                    SourceKind::Closed { next: [index + of * first; 2], step: of * step }
+                }
+                None => SourceKind::Closed { next: [first; 2], step },
+            },
             Pacing::Open { rate_per_s, arrivals } => {
                 let seed = config.ask.seed;
                 let (steady, warm_rate) = config.profile.warm_up(rate_per_s);
-                let along =
-                    |profile, rate, seed| Schedule::along(profile, arrivals, rate, seed, (first, step));
+                let threads = u64::from(config.threads.max(1));
+                let part = |end| {
+                    let part = config.part.clone();
+                    part.map(|part| OwnPart {
+                        part,
+                        seed,
+                        seen: 0,
+                        index: u64::from(index),
+                        of: threads,
+                        end,
+                    })
+                };
+                // Which arrivals are a target's is found out by going through all of them.
+                let turn = if config.part.is_some() { config.whole_share() } else { (first, step) };
+                let along = |profile, rate, seed, end| {
+                    let schedule = Schedule::along(profile, arrivals, rate, seed, turn);
+                    Box::new(Own { schedule, part: part(end) })
+                };
+                let end = match config.stop {
+                    Stop::Requests(n) => n,
+                    Stop::After(_) => u64::MAX,
+                };
                 SourceKind::Open {
-                    warm_up: Box::new(along(&steady, warm_rate, seed ^ WARM_UP_STREAM)),
-                    window: Box::new(along(&config.profile, rate_per_s, seed)),
+                    warm_up: along(&steady, warm_rate, seed ^ WARM_UP_STREAM, u64::MAX),
+                    window: along(&config.profile, rate_per_s, seed, end),
                     peeked: None,
                 }
             }

@@ -47,6 +47,26 @@ fn counters(page: &mut Page, load: &Load) {
     ] {
         page.sample("loadgen_requests_total", &[("outcome", outcome)], count);
     }
+    if !load.targets.is_empty() {
+        page.family(
+            "loadgen_target_requests",
+            "counter",
+            None,
+            "Requests by target and what became of them.",
+        );
+    }
+    for target in &load.targets {
+        let r = &target.requests;
+        for (outcome, count) in [
+            ("completed", r.completed),
+            ("failed", r.failed),
+            ("unanswered", r.unanswered),
+            ("unsent", r.unsent),
+        ] {
+            let labels = [("target", target.target.as_str()), ("outcome", outcome)];
+            page.sample("loadgen_target_requests_total", &labels, count);
+        }
+    }
     page.family("loadgen_late_requests", "counter", None, "Replies after the time-out.");
     page.sample("loadgen_late_requests_total", &[], r.late);
     page.family("loadgen_errors", "counter", None, "Errors by phase and cause.");

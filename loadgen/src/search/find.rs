@@ -84,7 +84,7 @@ pub(super) fn execute(plan: Plan, runner: &mut Runner<'_>) -> Result<Exit, Error
     })?;
     let answer = Answer {
         schema: SCHEMA,
-        target: runner.config.url.to_string(),
+        target: runner.config.target_name(),
         config: runner.config.describe(),
         objective: plan.objective.to_string(),
         resolution: plan.resolution,

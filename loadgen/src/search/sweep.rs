@@ -75,7 +75,7 @@ pub(super) fn execute(range: Range, runner: &mut Runner<'_>) -> Result<Exit, Err
     }
     let curve = Curve {
         schema: SCHEMA,
-        target: runner.config.url.to_string(),
+        target: runner.config.target_name(),
         config: runner.config.describe(),
         points,
         left_out,

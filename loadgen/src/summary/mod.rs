@@ -1,6 +1,7 @@
 //! The summary for people. Not here: anything that a program should read; that is the JSON.
 
 mod comparison;
+mod targets;
 mod trouble;
 mod used;
 
@@ -24,6 +25,7 @@ fn write(load: &Load, out: &mut String) -> fmt::Result {
     times(load, out)?;
     requests(load, out)?;
     beside(load, out)?;
+    targets::write(load, out)?;
     trouble::errors(load, out)?;
     trouble::aborts(load, out)?;
     trouble::misfits(load, out)?;

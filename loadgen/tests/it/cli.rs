@@ -44,6 +44,8 @@ fn what_datagrams_cannot_do_gets_one_line_and_exit_2() {
         (&["--abort", "idle:5%", "udp://127.0.0.1:80"], "means nothing to datagrams"),
         (&["--pipeline", "2", "--size", "15", "udp://127.0.0.1:80"], "16 bytes"),
         (&["--send", "x", "--expect", "count:1", "--banner", "count:1", "udp://[::1]:8"], "without --banner"),
+        (&["0@udp://127.0.0.1:80"], "above 0"),
+        (&["-c", "1", "udp://127.0.0.1:80", "tcp://127.0.0.1:80"], "at least 2 connections"),
         (&["--engine", "uring", "udp://127.0.0.1:80"], "speaks streams"),
         (&["--lifetime", "1s", "udp://127.0.0.1:80"], "datagrams have none"),
         (&["--idle", "5", "unixgram:@x"], "for streams"),

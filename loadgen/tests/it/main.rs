@@ -28,6 +28,7 @@ mod schedule;
 mod search;
 mod selftest;
 mod stored;
+mod targets;
 mod truth;
 mod unix;
 mod uring;

@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod conform;
+pub mod datagrams;
 pub mod exit;
 pub mod histogram;
 pub mod load;
@@ -13,6 +14,7 @@ pub mod machine;
 pub mod misfit;
 pub mod run;
 pub mod store;
+pub mod target;
 pub mod used;
 pub mod workers;
 
