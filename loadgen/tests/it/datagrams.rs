@@ -209,7 +209,8 @@ fn an_answer_after_the_timeout_is_late_and_has_its_true_latency() {
     assert_eq!((datagrams.received, datagrams.duplicated), (100, 0));
     // Those of the first 150 ms, and nothing of the second half; a busy machine holds some up.
     assert!((25..=60).contains(&datagrams.late), "{datagrams:?}");
-    assert_eq!(load.requests.late, datagrams.late);
+    // From the intended start, which may lie before the sending.
+    assert!(load.requests.late >= datagrams.late);
     assert!(load.latency_ns.max >= Some(240_000_000));
 }
 

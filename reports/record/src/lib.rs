@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod conform;
+pub mod datagrams;
 pub mod exit;
 pub mod histogram;
 pub mod load;

@@ -29,9 +29,9 @@ pub static MODEL: Model = Model {
 fn supports(family: Family) -> Support {
     match family {
         Family::Tcp | Family::Unix => Support::Yes,
-        Family::Udp | Family::Unixgram => {
-            Support::No("a datagram is answered in one step: there is nothing to keep on a stack meanwhile")
-        }
+        Family::Udp | Family::Unixgram => Support::No(
+            "no code waits in the midst of a datagram: what is left to wait for is a timer, as in epoll",
+        ),
     }
 }
 
