@@ -61,28 +61,30 @@ fn what_the_server_does_to_the_crowd_is_counted_with_when() {
 
 #[test]
 fn a_crowd_that_cannot_be_had_makes_the_run_suspect() {
-    // Four of them are served; whoever comes after them is turned away by an RST.
-    let peer = Peer::start(|mut stream| {
-        use std::io::{Read as _, Write as _};
-        use std::os::fd::AsFd as _;
-        static COME: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        if COME.fetch_add(1, SeqCst) >= 4 {
-            return sys::socket::reset_on_close(stream.as_fd());
+    // Four are served; then nobody accepts any more, and the queue takes two.
+    let listening = sys::listen(&"tcp://127.0.0.1:0".parse().unwrap(), 1, sys::Stack::Dual).unwrap();
+    let listener = TcpListener::from(listening.fd);
+    let (over, wait) = std::sync::mpsc::channel::<()>();
+    let server = std::thread::spawn(move || {
+        for stream in listener.incoming().flatten().take(4) {
+            std::thread::spawn(move || crate::peer::speak(&service::echo::Echo::default(), stream));
         }
-        let mut buffer = [0; 64];
-        while stream.read_exact(&mut buffer).is_ok() {
-            stream.write_all(&buffer)?;
-        }
-        Ok(())
+        // Ends when the test does.
+        let _ = wait.recv();
     });
-    let mut config = config(&peer, Kind::Echo);
+    let mut config = crate::config_at(&listening.url.to_string(), Kind::Echo);
     config.idle = 10;
     let load = run(&config).unwrap();
+    drop(over);
+    server.join().unwrap();
     check_accounting(&load);
     let idle = load.idle.as_ref().unwrap();
     let count = |rows: &[record::load::ErrorCount]| rows.iter().map(|row| row.count).sum::<u64>();
-    assert_eq!(idle.made + count(&idle.refused), 10, "{idle:?}");
-    assert_eq!(count(&idle.closed), idle.made, "{idle:?}");
+    assert!(idle.made < 10 && idle.made + count(&idle.refused) == 10, "{idle:?}");
+    assert_eq!(idle.refused[0].cause, "no-connection");
+    assert!(load.verdict.state >= VerdictState::Suspect);
+    assert!(load.verdict.reasons.iter().any(|r| r.contains("of 10 idle connections")), "{:?}", load.verdict);
+    assert_eq!(load.requests.failed, 0);
 }
 
 /// Answers, and writes down where connections come from.
