@@ -166,7 +166,8 @@ fn connects_take_turns_and_who_waits_goes_on_counting() {
     config.stop = Stop::After(Duration::from_millis(500));
     let load = run(&config).unwrap();
     check_accounting(&load);
-    assert!((4..=51).contains(&load.connections.made), "{} connects in 500 ms", load.connections.made);
+    // Each thread has a turn every 20 ms: 26 of them at most, whatever the phase.
+    assert!((4..=52).contains(&load.connections.made), "{} connects in 500 ms", load.connections.made);
     // Four wait for one turn in ten milliseconds: nearly all of it is waiting, and the connect itself is short.
     let (latency, connect) = (load.latency_ns.mean.unwrap(), load.connect_ns.mean.unwrap());
     assert!(latency > 25e6 && connect < latency / 2.0, "latency {latency}, connect {connect}");
