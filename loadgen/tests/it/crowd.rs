@@ -186,3 +186,9 @@ fn ports_that_run_out_are_forecast_and_blamed_on_the_generator() {
         assert!(load.verdict.reasons.iter().any(|r| r.contains("own machine")), "{:?}", load.verdict);
     }
 }
+
+crate::also_over_uring!(
+    the_crowd_is_made_and_leaves_no_trace_in_the_results,
+    what_the_server_does_to_the_crowd_is_counted_with_when,
+    connections_come_from_the_sources_in_turn,
+);

@@ -171,3 +171,12 @@ fn connects_take_turns_and_who_waits_goes_on_counting() {
     let (latency, connect) = (load.latency_ns.mean.unwrap(), load.connect_ns.mean.unwrap());
     assert!(latency > 25e6 && connect < latency / 2.0, "latency {latency}, connect {connect}");
 }
+
+crate::also_over_uring!(
+    a_range_of_requests_is_drawn_for_each_connection_and_replays,
+    old_connections_are_closed_and_cost_no_request,
+    never_ends_with_the_last_connection,
+    eager_connections_are_there_before_they_are_needed,
+    an_eager_client_does_not_hammer_a_server_that_hangs_up,
+    connects_take_turns_and_who_waits_goes_on_counting,
+);
