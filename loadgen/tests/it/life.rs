@@ -174,6 +174,7 @@ fn connects_take_turns_and_who_waits_goes_on_counting() {
 }
 
 crate::also_over_uring!(
+    a_range_of_requests_is_drawn_for_each_connection_and_replays,
     old_connections_are_closed_and_cost_no_request,
     never_ends_with_the_last_connection,
     eager_connections_are_there_before_they_are_needed,
