@@ -16,7 +16,7 @@ use crate::config::{Config, Shard};
 use crate::merge::{self, Align};
 use crate::run::Finished;
 use crate::stored::{self, Stored};
-use crate::{Error, limits};
+use crate::{Error, limits, misfit};
 use record::Exit;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
@@ -36,6 +36,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The shard that part `part` of a fleet makes, as a configuration of its own.
 pub(crate) fn part_of(mut config: Config, part: Shard) -> Config {
     let share = |whole: u32| whole / part.of + u32::from(part.index < whole % part.of);
+    let misfits = misfit::counts(&config.misfits, config.connections);
+    config.misfits = config.misfits.iter().zip(misfits).map(|(m, count)| m.with_part(share(count))).collect();
     config.connections = share(config.connections);
     config.idle = share(config.idle);
     config.shard = part;

@@ -64,6 +64,8 @@ pub struct Misfit {
     /// Of all connections, above 0 and below 1.
     pub fraction: f64,
     pace: Pace,
+    /// So many, where a process has a part of what the share comes to over all of them.
+    part: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -123,7 +125,16 @@ impl Misfit {
             (Family::Partial, None) => Pace::Never,
             (Family::Partial, Some(_)) => return Err("--partial has no pace: write --partial 1%".to_owned()),
         };
-        Ok(Self { family, fraction, pace })
+        Ok(Self { family, fraction, pace, part: None })
+    }
+
+    /// The same for one of several processes, which has `part` of the connections that the share comes to.
+    pub(crate) fn with_part(self, part: u32) -> Self {
+        Self { part: Some(part), ..self }
+    }
+
+    fn count(&self, connections: u32) -> u32 {
+        self.part.unwrap_or(((self.fraction * f64::from(connections)).round() as u32).max(1))
     }
 
     /// What is sent or taken at a time.
@@ -152,7 +163,7 @@ impl fmt::Display for Misfit {
 
 /// How many of `connections` each of `misfits` takes.
 pub(crate) fn counts(misfits: &[Misfit], connections: u32) -> Vec<u32> {
-    misfits.iter().map(|m| ((m.fraction * f64::from(connections)).round() as u32).max(1)).collect()
+    misfits.iter().map(|m| m.count(connections)).collect()
 }
 
 /// The misfits by the places that they take, as `(place, which of misfits)`: the places from `healthy` to `connections`, dealt out by
@@ -175,6 +186,7 @@ pub(crate) fn members(misfits: &[Misfit], connections: u32, seed: u64) -> Vec<(u
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Config;
 
     fn step(family: Family, text: &str) -> (usize, u64) {
         let step = Misfit::parse(family, text).unwrap().step();
@@ -217,5 +229,16 @@ mod tests {
         assert_eq!(dealt, members(&two, 100, 1));
         assert_ne!(dealt, members(&two, 100, 2));
         assert_eq!(counts(&two, 4), [1, 1]);
+    }
+
+    #[test]
+    fn several_processes_have_together_what_one_would_have() {
+        let mut config = Config::new("tcp://127.0.0.1:1".parse().unwrap());
+        config.connections = 100;
+        config.misfits = vec![Misfit::parse(Family::Partial, "2%").unwrap()];
+        let part = |index| crate::fleet::part_of(config.clone(), crate::config::Shard { index, of: 10 });
+        let parts: Vec<_> = (0..10).map(part).collect();
+        assert_eq!(parts.iter().map(|p| counts(&p.misfits, p.connections)[0]).sum::<u32>(), 2);
+        assert_eq!(parts.iter().map(Config::healthy).sum::<u32>(), 98);
     }
 }

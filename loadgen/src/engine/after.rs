@@ -16,13 +16,16 @@ use sys::socket;
 /// Rest after a try that failed: a server that comes back is found within a few milliseconds, one that does not is not hammered.
 const REST: Duration = Duration::from_millis(5);
 
+/// Longest look, in nanoseconds: nobody waits for a minute for a server that is gone, whatever the time-out of a request.
+const LONGEST_NS: u64 = 5_000_000_000;
+
 /// Bytes read at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// Tries to connect and to make one exchange, again and again until one is complete or the run's time-out has passed.
+/// Tries to connect and to make one exchange, again and again until one is complete or the run's time-out has passed (5 s at most).
 pub(crate) fn look(config: &Config) -> After {
     let began_ns = monotonic_ns();
-    let deadline_ns = began_ns.saturating_add(nanoseconds(config.timeout));
+    let deadline_ns = began_ns.saturating_add(nanoseconds(config.timeout).min(LONGEST_NS));
     let mut after = After::default();
     let mut slot = Slot::new(u32::MAX, config.clients(config.ask.clone())(u64::from(u32::MAX)), 1);
     loop {

@@ -157,12 +157,13 @@ fn one(
     config.pacing = pacing;
     config.connections = connections;
     config.ask.size = MESSAGE as u64;
-    config.stop = Stop::After(time);
-    let room = match pacing {
-        Pacing::Open { rate_per_s, .. } => (2.0 * rate_per_s * time.as_secs_f64()) as usize + 1_000,
+    // A number of requests is answered to the last one; a window might close in a stall.
+    let requests = match pacing {
+        Pacing::Open { rate_per_s, .. } => (rate_per_s * time.as_secs_f64()) as u64,
         Pacing::Closed => 0,
     };
-    let mut watch = Watch { log_room: Some(room), ..Watch::default() };
+    config.stop = if requests > 0 { Stop::Requests(requests) } else { Stop::After(time) };
+    let mut watch = Watch { log_room: Some(requests as usize), ..Watch::default() };
     let mut finished = run::measure(&config, stop, &mut watch)?;
     let log = finished.log.take().map(|(log, _)| log.into_sorted()).unwrap_or_default();
     let due_ns = log.iter().map(|entry| entry.due_ns).collect();

@@ -15,11 +15,11 @@ fn the_truths_hold_or_the_machine_is_to_blame() {
     for run in ["stalls", "queue at 50 %", "queue at 80 %"] {
         let answers = named(&format!("{run}: answers"));
         assert_eq!(answers["expected"], answers["got"], "{text}");
-        assert!(number(answers, "got") > 50.0, "{text}");
+        assert!(number(answers, "got") >= 500.0, "{text}");
     }
     // 100 ms in 500 ms at 1,000 a second: 125 of 500 requests wait, 50 ms on average, 12.5 ms over all, whatever the phase.
     let expected = number(named("stalls: mean"), "expected");
-    assert!((12.0e6..14.0e6).contains(&expected), "{text}");
+    assert!((11.5e6..14.0e6).contains(&expected), "{text}");
     // A queue at 50 % and 80 %: half of a service and two of them, give or take what a second of arrivals scatters by.
     for (name, theory) in [("queue at 50 %: mean wait", 0.5e6), ("queue at 80 %: mean wait", 2.0e6)] {
         let expected = number(named(name), "expected");
