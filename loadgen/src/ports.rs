@@ -66,6 +66,10 @@ fn warning(ports: &Ports, span_s: f64, loopback: bool) -> Option<String> {
 
 /// Connects in a second after those before the run, where that can be told.
 fn connects_per_s(config: &Config) -> Option<f64> {
+    if config.is_datagram() {
+        // There is no TIME_WAIT, and so nothing that rests.
+        return Some(0.0);
+    }
     let life = &config.life;
     let each = if config.persistent() {
         config

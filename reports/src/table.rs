@@ -5,8 +5,8 @@ use crate::view::{Conduct, Measure, Outcome, Row, View, Workload};
 use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use record::VerdictState;
 
-/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first. One of no
-/// worth is left out also where it says nothing of any row.
+/// A column: its head, what it says of a row, and how soon it is given up where the terminal is narrow: the least first. One that says
+/// nothing of any row is left out.
 struct Column {
     head: &'static str,
     worth: u8,
@@ -25,7 +25,7 @@ const COLUMNS: &[Column] = &[
     Column { head: "/conn", worth: 2, text: |r| median(&r.per_connection_bytes, bytes) },
     Column { head: "csw/req", worth: 1, text: |r| median(&r.switches, rate) },
     Column { head: "fair", worth: 0, text: |r| fairness(r) },
-    Column { head: "loss", worth: 0, text: |r| median(&r.loss, percent) },
+    Column { head: "loss", worth: 6, text: |r| median(&r.loss, percent) },
     Column { head: "errors", worth: 6, text: |r| count(r.counts.failed + r.counts.unanswered) },
 ];
 
@@ -61,7 +61,8 @@ pub fn render(view: &View<'_>, width: usize, color: bool) -> String {
 
 /// The widest table that fits, or the one with the fewest columns.
 fn table(workload: &Workload<'_>, view: &View<'_>, width: usize) -> String {
-    let said = |c: &Column| c.worth > 0 || workload.measured().any(|row| (c.text)(row) != NONE);
+    let nobody = workload.measured().next().is_none();
+    let said = |c: &Column| nobody || workload.measured().any(|row| (c.text)(row) != NONE);
     let mut columns: Vec<&Column> = COLUMNS.iter().filter(|c| said(c)).collect();
     loop {
         let lines = lines(workload, view, &columns);

@@ -71,7 +71,9 @@ fn run_pinned(mut command: ToolCommand, within: Duration) -> (String, u64) {
 /// What one run of one side came to.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
+    /// Processor time per request: of the whole process, and of its window alone where it says that.
     cpu_ns: f64,
+    window_ns: Option<f64>,
     per_s: f64,
 }
 
@@ -83,7 +85,8 @@ fn observe(side: &Side, window: Duration) -> Option<Seen> {
         skipped(&format!("a round of {}: no count in what it printed: {printed}", side.name));
     }
     let replies = replies? as f64;
-    Some(Seen { cpu_ns: cpu_ns as f64 / replies, per_s: replies / window.as_secs_f64() })
+    let window_ns = (side.in_window)(&printed);
+    Some(Seen { cpu_ns: cpu_ns as f64 / replies, window_ns, per_s: replies / window.as_secs_f64() })
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -102,24 +105,34 @@ fn compare(title: &str, sides: &[Side], reference: &str, effort: Effort) {
             seen[i].push(observe(&sides[i], effort.window));
         }
     }
-    let base = sides.iter().position(|side| side.name == reference);
     let mut table = format!(
         "\n{title}: {} rounds of {} s\n\n| client | CPU per request, ns | to {reference} (all rounds) | requests/s |\n|---|---|---|---|\n",
         effort.rounds,
         effort.window.as_secs()
     );
+    let base = sides.iter().position(|side| side.name == reference).map_or(&[][..], |base| &seen[base]);
     for (side, runs) in sides.iter().zip(&seen) {
-        let base = base.map_or(&[][..], |base| &seen[base]);
-        let both = runs.iter().zip(base).filter_map(|(a, b)| Some(a.as_ref()?.cpu_ns / b.as_ref()?.cpu_ns));
-        let (low, high) = both.clone().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(r), high.max(r)));
-        let ratio = median(both.collect())
-            .map_or("not known".to_owned(), |ratio| format!("{ratio:.3} ({low:.3} to {high:.3})"));
-        let figure = |pick: fn(&Seen) -> f64| median(runs.iter().flatten().map(pick).collect());
-        if let Some((cpu, per_s)) = figure(|s| s.cpu_ns).zip(figure(|s| s.per_s)) {
-            let _ = writeln!(table, "| {} | {cpu:.0} | {ratio} | {per_s:.0} |", side.name);
-        }
+        row(&mut table, &side.name, runs, base, |seen| Some(seen.cpu_ns));
+        row(&mut table, &format!("{}, its window alone", side.name), runs, base, |seen| seen.window_ns);
     }
     say(&table);
+}
+
+/// One line of the table: `pick` of all rounds, and its ratios to the processor time of `base` in the same rounds.
+fn row(
+    table: &mut String,
+    name: &str,
+    runs: &[Option<Seen>],
+    base: &[Option<Seen>],
+    pick: fn(&Seen) -> Option<f64>,
+) {
+    let figure = |pick: fn(&Seen) -> Option<f64>| median(runs.iter().flatten().filter_map(pick).collect());
+    let Some((cpu, per_s)) = figure(pick).zip(figure(|seen| Some(seen.per_s))) else { return };
+    let both = runs.iter().zip(base).filter_map(|(a, b)| Some(pick(a.as_ref()?)? / b.as_ref()?.cpu_ns));
+    let (low, high) = both.clone().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(r), high.max(r)));
+    let ratio = median(both.collect());
+    let ratio = ratio.map_or("not known".to_owned(), |ratio| format!("{ratio:.3} ({low:.3} to {high:.3})"));
+    let _ = writeln!(table, "| {name} | {cpu:.0} | {ratio} | {per_s:.0} |");
 }
 
 /// HTTP keep-alive against nginx, beside everything that is installed.

@@ -16,6 +16,8 @@ pub(crate) struct Side {
     pub(crate) name: String,
     pub(crate) command: ToolCommand,
     pub(crate) replies: Replies,
+    /// Processor time per request in nanoseconds as it says it itself, without its start and end; where it does.
+    pub(crate) in_window: fn(&str) -> Option<f64>,
 }
 
 /// The reference of all comparisons.
@@ -42,6 +44,7 @@ pub(crate) fn ours(service: &[&str], url: &str, window: Duration) -> Vec<Side> {
                 assert!(load.errors.is_empty(), "{:?}", load.errors);
                 Some(load.requests.completed)
             },
+            in_window: |printed| serde_json::from_str::<Load>(printed).ok()?.generator.cpu_ns_per_request,
         }
     };
     engines.map(side).collect()
@@ -60,6 +63,7 @@ pub(crate) fn bare(port: u16, request: &str, window: Duration) -> Option<Side> {
         name: BARE.to_owned(),
         command: ToolCommand::new(bare_program()?, args),
         replies: |printed| printed.trim().parse().ok(),
+        in_window: |_| None,
     })
 }
 
@@ -87,11 +91,8 @@ pub(crate) fn installed(url: &str, window: Duration) -> Vec<Side> {
     let mut sides = Vec::new();
     for (name, args, replies) in all {
         if sys::spawn::can_be_found(name.as_ref()) {
-            sides.push(Side {
-                name: name.to_owned(),
-                command: ToolCommand::new(name, args.to_vec()),
-                replies,
-            });
+            let command = ToolCommand::new(name, args.to_vec());
+            sides.push(Side { name: name.to_owned(), command, replies, in_window: |_| None });
         } else {
             skipped(&format!("{name} is not installed"));
         }

@@ -111,12 +111,6 @@ impl Case {
         self.alone || self.timing
     }
 
-    /// True for the group `fast`: those that can be run side by side, and those that are run before a measurement.
-    #[must_use]
-    pub fn is_fast(&self) -> bool {
-        self.quick || !self.is_alone()
-    }
-
     /// True where the case can be run with a subject that speaks none of our services: what is asked need not have a size, and any
     /// service will do in which a connection lasts.
     #[must_use]

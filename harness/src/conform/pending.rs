@@ -15,10 +15,13 @@ pub struct Pending {
     pub(super) stall: Duration,
 }
 
+/// The longest that an answer may stand still, however long it may take.
+const LONGEST_STALL: Duration = Duration::from_secs(15);
+
 impl Pending {
-    /// The same request with another deadline, until which it may stand still.
+    /// The same request with another deadline, until which it may stand still, but not for ever.
     #[must_use]
     pub fn within(self, time: Duration) -> Self {
-        Self { time, stall: self.stall.max(time), ..self }
+        Self { time, stall: self.stall.max(time.min(LONGEST_STALL)), ..self }
     }
 }

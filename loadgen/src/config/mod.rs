@@ -293,7 +293,8 @@ impl Config {
 
     /// The addresses that connections come from, where it is not left to the kernel.
     pub(crate) fn sources(&self) -> Option<Sources> {
-        let local = self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
+        let local = self.url.family == Family::Tcp
+            && self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
         let many = self.churns() || self.sockets_of_all() > MANY;
         self.sources.clone().or_else(|| (local && many).then(Sources::loopback))
     }

@@ -197,4 +197,5 @@ crate::also_over_uring!(
     silence_is_counted_with_its_age,
     late_replies_keep_their_latency,
     more_than_the_server_takes_is_unsent_and_said,
+    a_target_may_have_an_ipv6_address,
 );

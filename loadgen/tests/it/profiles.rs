@@ -116,22 +116,38 @@ fn a_ramp_offers_what_it_says_in_each_interval() {
     assert!(half <= 100 + 40, "{half} in the first half");
 }
 
+/// One request of a log.
+#[derive(serde::Deserialize)]
+struct Logged {
+    begun_ns: i64,
+    done_ns: i64,
+    connection: u32,
+}
+
 #[test]
-fn who_thinks_asks_once_in_a_think_time() {
+fn who_thinks_rests_between_a_reply_and_the_next_request() {
     let peer = Peer::echo();
-    let mut config = config(&peer, Kind::Echo);
-    config.connections = 8;
-    config.threads = 2;
-    config.stop = Stop::After(Duration::from_millis(500));
-    for think in [Draw::Fixed(20_000_000), Draw::Uniform(10_000_000, 30_000_000)] {
-        config.think = Some(think);
-        let load = run(&config).unwrap();
-        check_accounting(&load);
-        // 8 users, one request every 20 ms each: 200, less what the replies take and what the machine is late.
-        let asked = load.requests.scheduled;
-        assert!((100..=216).contains(&asked), "{asked} with {}", think.show_time());
-        // They do not begin together: no tenth of the window is without a request.
-        assert!(load.intervals.iter().all(|i| i.completed > 0), "{:?}", load.intervals);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let url = format!("tcp://{}", peer.address);
+    for (think, least_ms, mean_ms) in [("20ms", 20, 20), ("10ms..30ms", 10, 20), ("exp:20ms", 0, 20)] {
+        let args = ["-c", "8", "-t", "2", "-d", "500ms", "--think", think, "--log", log.to_str().unwrap()];
+        let load = checked(&[&args[..], &[&url]].concat());
+        let text = std::fs::read_to_string(&log).unwrap();
+        let mut requests: Vec<Logged> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        requests.sort_by_key(|r| (r.connection, r.begun_ns));
+        let pairs = || requests.windows(2).filter(|w| w[0].connection == w[1].connection);
+        // A timer is never early, and how late it is depends on the machine.
+        assert!(pairs().all(|w| w[1].begun_ns - w[0].done_ns >= least_ms * 1_000_000), "{think}");
+        // 8 users with a request each 20 ms: 200 and the first of each, where replies take no time; exponential times scatter.
+        let most = 8 * (500 / mean_ms + 1) + if least_ms == 0 { 80 } else { 16 };
+        assert!((16..=most).contains(&load.requests.scheduled), "{think}: {}", load.requests.scheduled);
+        // They do not begin together.
+        let mut firsts: Vec<_> =
+            requests.chunk_by(|a, b| a.connection == b.connection).map(|r| r[0].begun_ns).collect();
+        firsts.sort_unstable();
+        assert!(firsts.len() == 8 && firsts[7] - firsts[0] > 2_000_000, "{think}: {firsts:?}");
     }
 }
 

@@ -275,6 +275,8 @@ crate::also_over_uring!(
     a_full_queue_is_waited_out_and_counts_as_latency,
     each_abort_is_what_the_table_in_method_md_says,
     a_reset_that_waits_in_vain_for_a_reply_is_a_plain_close,
+    one_that_is_shut_for_reading_breaks_the_first_write,
+    one_that_vanished_takes_nothing_and_does_not_end,
     a_half_closed_one_is_answered_and_ended,
     the_others_are_served_as_ever,
 );

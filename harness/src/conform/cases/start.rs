@@ -162,6 +162,10 @@ pub(super) static STDOUT: Case = Case {
     ..BASE
 };
 
+/// Clients after whom the pipe is waited to break, and for how long each time.
+const BEFORE_BROKEN: u64 = 3;
+const TURN: Duration = Duration::from_millis(200);
+
 fn stdout(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let rounds = scene.count(20, 8);
     let target = scene.target()?;
@@ -182,6 +186,11 @@ fn stdout(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             return Ok(Outcome::Violates(format!("the server {how} when nobody read what it says")));
         }
         result.map_err(|f| f.during(format!("connection {}, with its log unread", n + 1)))?;
+        // The pipe breaks when its reader has met the first words, for which it needs a turn of the processor.
+        if n < BEFORE_BROKEN {
+            let running = scene.running()?;
+            evidence::settle(TURN, || running.child.as_ref().is_some_and(crate::spawn::Child::hung_up));
+        }
     }
     let broken = scene.running()?.child.as_ref().is_some_and(crate::spawn::Child::hung_up);
     Ok(Outcome::Holds(if broken {
