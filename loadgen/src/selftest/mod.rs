@@ -55,8 +55,10 @@ const COARSEST_NS: u64 = 100_000;
 /// Connections: more than the server can have at hand at a time, so that the generator's own queue is a part of what is tested.
 const CONNECTIONS: u32 = 16;
 
-/// Length of the measurement of the grain.
-const GRAIN_TIME: Duration = Duration::from_millis(500);
+/// The measurement of the grain: requests that are far apart, so that each finds both sides as an idle queue has them, asleep. In a queue
+/// with a fixed service each request pays for the wake-up that began its busy period, and so all of them do.
+const GRAIN_TIME: Duration = Duration::from_secs(1);
+const GRAIN_RATE: f64 = 200.0;
 
 /// One thing that is known, and what the generator said.
 #[derive(Clone, Debug, Serialize)]
@@ -122,7 +124,7 @@ struct Run {
 /// Those of a run.
 pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
-    let grain = one(QUEUE, (Pacing::Closed, 1), GRAIN_TIME, stop)?;
+    let grain = one(QUEUE, (GRAIN_RATE, Arrivals::Constant), GRAIN_TIME, stop)?;
     let beside = |ns: f64| (ns - QUEUE.service_ns as f64).max(0.0);
     let latency = record::histogram::decode(&grain.finished.load.histograms.latency)?;
     outcome.overhead_ns = beside(grain.finished.load.latency_ns.mean.unwrap_or_default());
@@ -132,22 +134,22 @@ pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Erro
         let tail = units::show_ns(tail_ns as f64);
         outcome.noise.push(format!("an exchange where nothing waits takes up to {tail} beside its service"));
     }
-    let pacing = |rate_per_s, arrivals| (Pacing::Open { rate_per_s, arrivals }, CONNECTIONS);
-    let stalls = one(STALLS, pacing(STALLS_RATE, Arrivals::Constant), time, stop)?;
+    let stalls = one(STALLS, (STALLS_RATE, Arrivals::Constant), time, stop)?;
     percentiles(&stalls, &mut outcome)?;
     conclude("stalls", &stalls, STALLS, &mut outcome);
     for load in LOADS {
         let rate_per_s = load * 1e9 / QUEUE.service_ns as f64;
-        let queue = one(QUEUE, pacing(rate_per_s, Arrivals::Poisson), time, stop)?;
+        let queue = one(QUEUE, (rate_per_s, Arrivals::Poisson), time, stop)?;
         waits(load, &queue, &mut outcome);
         conclude(&format!("queue at {:.0} %", load * 100.0), &queue, QUEUE, &mut outcome);
     }
     Ok(outcome)
 }
 
+/// `time` of arrivals at `rate_per_s`, each answered.
 fn one(
     timing: Timing,
-    (pacing, connections): (Pacing, u32),
+    (rate_per_s, arrivals): (f64, Arrivals),
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Run, Error> {
@@ -155,15 +157,12 @@ fn one(
     let start_ns = server.start_ns;
     let url = format!("tcp://{}", server.address);
     let mut config = Config::new(url.parse().map_err(|error| Error::Usage(format!("{url}: {error}")))?);
-    config.pacing = pacing;
-    config.connections = connections;
+    config.pacing = Pacing::Open { rate_per_s, arrivals };
+    config.connections = CONNECTIONS;
     config.ask.size = MESSAGE as u64;
     // A number of requests is answered to the last one; a window might close in a stall.
-    let requests = match pacing {
-        Pacing::Open { rate_per_s, .. } => (rate_per_s * time.as_secs_f64()) as u64,
-        Pacing::Closed => 0,
-    };
-    config.stop = if requests > 0 { Stop::Requests(requests) } else { Stop::After(time) };
+    let requests = (rate_per_s * time.as_secs_f64()) as u64;
+    config.stop = Stop::Requests(requests);
     let mut watch = Watch { log_room: Some(requests as usize), ..Watch::default() };
     let mut finished = run::measure(&config, stop, &mut watch)?;
     let log = finished.log.take().map(|(log, _)| log.into_sorted()).unwrap_or_default();
