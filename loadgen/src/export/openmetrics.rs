@@ -3,6 +3,7 @@
 //! Names say the unit in the base units of the format (seconds, bytes); a metric that the run cannot give is left out.
 
 use hdrhistogram::Histogram;
+use record::load::ErrorCount;
 use record::{Load, VerdictState};
 use std::fmt::{Display, Write as _};
 
@@ -31,6 +32,7 @@ pub(crate) fn openmetrics(load: &Load, latency: &Histogram<u64>) -> Vec<u8> {
     counters(&mut page, load);
     histogram(&mut page, load, latency);
     misbehaviour(&mut page, load);
+    connections(&mut page, load);
     gauges(&mut page, load);
     page.0.push_str("# EOF\n");
     page.0.into_bytes()
@@ -136,6 +138,32 @@ fn misbehaviour(page: &mut Page, load: &Load) {
     if let Some(after) = &load.after {
         page.family("loadgen_answers_after_run", "gauge", None, "1 where the server answered after the run.");
         page.sample("loadgen_answers_after_run", &[], u8::from(after.answers));
+    }
+}
+
+/// The connections of the run: those that make requests, and those that say nothing.
+fn connections(page: &mut Page, load: &Load) {
+    let c = &load.connections;
+    page.family("loadgen_connections_made", "counter", None, "Connections made in the window.");
+    page.sample("loadgen_connections_made_total", &[], c.made);
+    page.family("loadgen_connections", "gauge", None, "Connections at the same time, wanted and at most.");
+    page.sample("loadgen_connections", &[("which", "wanted")], c.wanted);
+    page.sample("loadgen_connections", &[("which", "peak")], c.peak);
+    let Some(idle) = &load.idle else { return };
+    let count = |rows: &[ErrorCount]| rows.iter().map(|row| row.count).sum::<u64>();
+    page.family(
+        "loadgen_idle_connections",
+        "gauge",
+        None,
+        "Connections that say nothing, and what became of them.",
+    );
+    for (which, n) in [
+        ("wanted", idle.wanted),
+        ("made", idle.made),
+        ("refused", count(&idle.refused)),
+        ("closed", count(&idle.closed)),
+    ] {
+        page.sample("loadgen_idle_connections", &[("which", which)], n);
     }
 }
 

@@ -30,6 +30,31 @@ fn the_crowd_is_made_and_leaves_no_trace_in_the_results() {
 }
 
 #[test]
+fn the_crowd_stands_in_the_exports_and_each_interval_has_its_connections() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let base = ["-q", "-d", "300ms", "-c", "4", "--idle", "9", &url];
+    let text =
+        |format: &str| String::from_utf8(output(&[&base[..], &[format, "-"]].concat()).stdout).unwrap();
+    let page = text("--openmetrics");
+    for line in [
+        "loadgen_connections{which=\"wanted\"} 4",
+        "loadgen_idle_connections{which=\"made\"} 9",
+        "loadgen_idle_connections{which=\"closed\"} 0",
+    ] {
+        assert!(page.lines().any(|l| l == line), "{line} is not in {page}");
+    }
+    let csv = text("--csv");
+    let mut rows = csv.lines().map(|row| row.rsplit(',').take(2).collect::<Vec<_>>());
+    assert_eq!(rows.next().unwrap(), ["living", "wanted"]);
+    assert_eq!(rows.clone().count(), 3, "{csv}");
+    assert!(
+        rows.all(|row| row[1] == "4" && row[0].parse::<f64>().is_ok_and(|n| (3.9..=4.0).contains(&n))),
+        "{csv}"
+    );
+}
+
+#[test]
 fn what_the_server_does_to_the_crowd_is_counted_with_when() {
     // Answers those who ask, and closes each connection whose first word has not come after 80 ms.
     let peer = Peer::start(|mut stream| {

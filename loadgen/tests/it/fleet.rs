@@ -5,7 +5,9 @@ use crate::peer::Peer;
 use crate::{check_accounting, checked};
 use record::{Load, VerdictState};
 use std::process::Stdio;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::SeqCst};
+use std::time::{Duration, Instant};
 
 #[test]
 fn processes_make_the_requests_of_one_run() {
@@ -73,6 +75,31 @@ fn an_interrupt_reaches_all_of_them() {
         "{:?}",
         load.verdict
     );
+}
+
+#[test]
+fn none_outlives_the_one_that_started_it() {
+    let living = Arc::new(AtomicI64::new(0));
+    let count = Arc::clone(&living);
+    let peer = Peer::start(move |stream| {
+        count.fetch_add(1, SeqCst);
+        let ended = crate::peer::speak(&service::echo::Echo::default(), stream);
+        count.fetch_sub(1, SeqCst);
+        ended
+    });
+    let url = format!("tcp://{}", peer.address);
+    let mut child = command(&["-d", "60s", "-c", "4", "--processes", "2", "-q", &url]).spawn().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let wait_for = |wanted: i64| {
+        while living.load(SeqCst) != wanted {
+            assert!(Instant::now() < deadline, "{} of {wanted} connections", living.load(SeqCst));
+            std::thread::yield_now();
+        }
+    };
+    wait_for(4);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    wait_for(0);
 }
 
 #[test]
