@@ -112,8 +112,12 @@ fn times(load: &Load, out: &mut String) -> fmt::Result {
     if load.config.rate_per_s.is_some() {
         row("generator's own lag", &load.lag_ns, out)?;
     }
+    // A datagram comes whole: its first byte is its last.
+    let streams = load.datagrams.is_none() || !load.targets.is_empty();
+    if streams && load.first_byte_ns.count > 0 {
+        row("first byte, from send", &load.first_byte_ns, out)?;
+    }
     for (name, summary) in [
-        ("first byte, from send", &load.first_byte_ns),
         ("connect", &load.connect_ns),
         ("late replies", &load.late_ns),
         ("unanswered, their age", &load.unanswered_age_ns),
