@@ -23,7 +23,8 @@ struct Seen {
     server_ns: f64,
 }
 
-fn observe(model: &str, engine: Mechanism, window: Duration) -> Seen {
+/// `None` where the machine spoiled the run.
+fn observe(model: &str, engine: Mechanism, window: Duration) -> Option<Seen> {
     let server = support::server(model, "echo");
     let (pid, time) = (server.pid().to_string(), format!("{}ms", window.as_millis()));
     let args =
@@ -31,17 +32,14 @@ fn observe(model: &str, engine: Mechanism, window: Duration) -> Seen {
     let (printed, _) = run_pinned(
         loadgen(&[&args[..], &["--warm-up", "200ms", server.url()]].concat()),
         Duration::from_secs(60),
-    );
+    )?;
     let load: Load = serde_json::from_str(&printed).expect("a result");
     assert!(load.errors.is_empty(), "{model}: {:?}", load.errors);
     let server =
         load.server.and_then(|server| server.cpu_ns_per_request).expect("the server's processor time");
-    let percentile = |value: Option<u64>| value.expect("enough requests") as f64;
-    Seen {
-        p50_ns: percentile(load.latency_ns.p50),
-        p99_ns: percentile(load.latency_ns.p99),
-        server_ns: server,
-    }
+    let percentile = |value: Option<u64>| value.map(|ns| ns as f64);
+    let (p50_ns, p99_ns) = (percentile(load.latency_ns.p50)?, percentile(load.latency_ns.p99)?);
+    Some(Seen { p50_ns, p99_ns, server_ns: server })
 }
 
 /// Every model by both engines, in turns.
@@ -59,7 +57,7 @@ pub(crate) fn favour(effort: Effort) {
         for round in 0..effort.rounds {
             for turn in 0..2 {
                 let i = (round + turn) % 2;
-                seen[i].push(observe(model, Mechanism::ALL[i], effort.window / 2));
+                seen[i].extend(observe(model, Mechanism::ALL[i], effort.window / 2));
             }
         }
         let both = |pick: fn(&Seen) -> f64, scale: f64| {

@@ -58,14 +58,20 @@ fn cpus() -> harness::cpus::Split {
 }
 
 /// Runs `command` on the load's processor; what it printed, and the processor time that it took in nanoseconds, with its children's.
-fn run_pinned(mut command: ToolCommand, within: Duration) -> (String, u64) {
+///
+/// `None` where the machine spoiled the run (exit 3 of our own), which is said aloud.
+fn run_pinned(mut command: ToolCommand, within: Duration) -> Option<(String, u64)> {
     command.begin.cpus = cpus().load;
     // Only what has ended and was waited for is in it: the servers, which run on, are not.
     let used = || sys::process::children_usage().cpu_ns;
     let before = used();
     let run = Tool::run(&command, within).expect("the generator starts");
+    if run.ended.status == Some(i32::from(record::Exit::Unfit.code())) {
+        skipped(&format!("a round: {}", run.stderr));
+        return None;
+    }
     assert!(run.ended.success() && !run.late, "{}: {} {}", command.line(), run.ended, run.stderr);
-    (String::from_utf8_lossy(&run.stdout).into_owned(), used() - before)
+    Some((String::from_utf8_lossy(&run.stdout).into_owned(), used() - before))
 }
 
 /// What one run of one side came to.
@@ -79,7 +85,7 @@ struct Seen {
 
 /// One run of one side; `None` where it did not say how many replies it had, which is said aloud.
 fn observe(side: &Side, window: Duration) -> Option<Seen> {
-    let (printed, cpu_ns) = run_pinned(side.command.clone(), window + Duration::from_secs(60));
+    let (printed, cpu_ns) = run_pinned(side.command.clone(), window + Duration::from_secs(60))?;
     let replies = (side.replies)(&printed).filter(|replies| *replies > 0);
     if replies.is_none() {
         skipped(&format!("a round of {}: no count in what it printed: {printed}", side.name));

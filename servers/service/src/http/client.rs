@@ -1,13 +1,11 @@
 //! The client side of `http`: requests made once, replies framed and checked. Not here: redirects, retries, when to send.
 
-use super::MAX_FIELDS;
 use super::chunked::{BadChunk, Chunked, Part};
 use super::exchange::{Course, Exchange};
-use super::fields::{has_token, tokens};
+use super::reply_head::{Body, Head, Heads};
 use crate::client::{Ask, Client, Mismatch, Progress};
-use crate::digits::{self, Digits};
-use crate::{MAX_HEAD, MAX_REPLY, Output, pattern};
-use std::mem::MaybeUninit;
+use crate::digits::Digits;
+use crate::{MAX_REPLY, Output, pattern};
 use std::sync::Arc;
 
 /// The client side: asks for `ask.path`, or else for the work, or else for `/bytes/SIZE`.
@@ -29,6 +27,7 @@ pub struct HttpClient {
     exchange: Option<Asked>,
     seed: u64,
     reply: Reply,
+    heads: Heads,
 }
 
 /// What is asked of any server, and the bytes of its request for each path; shared by the connections of a run.
@@ -65,13 +64,6 @@ enum State {
     ToEnd,
 }
 
-/// How the content of a reply is delimited.
-enum Body {
-    Length(u64),
-    Chunked,
-    ToEnd,
-}
-
 const WRONG_SIZE: Mismatch = Mismatch::Malformed("content is not of the size that was asked for");
 
 impl HttpClient {
@@ -88,7 +80,8 @@ impl HttpClient {
         };
         let request = [b"GET ", path.as_bytes(), &tail].concat();
         let (exchange, seed) = (None, ask.seed);
-        Self { request, size, tail, ask_size, close: ask.close, exchange, seed, reply: Reply::idle() }
+        let (reply, heads) = (Reply::idle(), Heads::default());
+        Self { request, size, tail, ask_size, close: ask.close, exchange, seed, reply, heads }
     }
 
     /// The requests of a run that asks as `exchange` says, one for each of its paths; shared by its connections.
@@ -136,7 +129,7 @@ impl Client for HttpClient {
     }
 
     fn on_reply(&mut self, input: &[u8]) -> Result<(usize, Progress), Mismatch> {
-        self.reply.take(input, self.exchange.as_ref().map(|asked| &*asked.exchange))
+        self.reply.take(input, self.exchange.as_ref().map(|asked| &*asked.exchange), &mut self.heads)
     }
 
     fn on_end(&mut self) -> Result<Progress, Mismatch> {
@@ -162,14 +155,19 @@ impl Reply {
     }
 
     /// Goes as far through `input` as the reply goes.
-    fn take(&mut self, input: &[u8], exchange: Option<&Exchange>) -> Result<(usize, Progress), Mismatch> {
+    fn take(
+        &mut self,
+        input: &[u8],
+        exchange: Option<&Exchange>,
+        heads: &mut Heads,
+    ) -> Result<(usize, Progress), Mismatch> {
         let mut at = 0;
         loop {
             let rest = &input[at..];
             let n = match &mut self.state {
                 State::Idle if input.is_empty() => return Ok((0, Progress::Done { reusable: true })),
                 State::Idle => return Err(Mismatch::Extra),
-                State::Head(scanned) => match find_head(rest, scanned)? {
+                State::Head(scanned) => match heads.find(rest, scanned)? {
                     None => 0,
                     Some(head) => {
                         let len = head.len;
@@ -295,88 +293,4 @@ impl Reply {
         self.state = State::Idle;
         Ok(Progress::Done { reusable: false })
     }
-}
-
-/// What matters of the head of a reply.
-struct Head {
-    status: u16,
-    body: Body,
-    /// The server will keep the connection open.
-    persistent: bool,
-    len: usize,
-}
-
-/// The head that begins `input`, `None` while it is unfinished.
-///
-/// The parser runs on the first sight of a head, which nearly always is all of it; a head in pieces is parsed again only
-/// when its end has come. What is wrong with a head is therefore said when it is complete, so that the verdict does not
-/// depend on the cut; what is no HTTP/1 at all is told at once.
-fn find_head(input: &[u8], scanned: &mut usize) -> Result<Option<Head>, Mismatch> {
-    let window = &input[..input.len().min(MAX_HEAD)];
-    if window.iter().zip(b"HTTP/1.").any(|(got, want)| got != want) {
-        return Err(Mismatch::Malformed("not an HTTP/1 reply"));
-    }
-    if *scanned == 0 || has_end(&window[scanned.saturating_sub(2)..]) {
-        match parse_head(window) {
-            Ok(None) => {}
-            Err(_) if !has_end(window) => {}
-            found => return found,
-        }
-    }
-    if window.len() == MAX_HEAD {
-        return Err(Mismatch::Malformed("head is too long"));
-    }
-    *scanned = window.len();
-    Ok(None)
-}
-
-/// Whether an empty line ends in `bytes`; a bare LF counts, as the parser lets servers have it (RFC 9112, 2.2).
-fn has_end(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', bytes).any(|i| matches!(&bytes[i + 1..], [b'\n', ..] | [b'\r', b'\n', ..]))
-}
-
-fn parse_head(input: &[u8]) -> Result<Option<Head>, Mismatch> {
-    let mut storage = [const { MaybeUninit::<httparse::Header<'_>>::uninit() }; MAX_FIELDS];
-    let mut response = httparse::Response::new(&mut []);
-    let parser = httparse::ParserConfig::default();
-    let len = match parser.parse_response_with_uninit_headers(&mut response, input, &mut storage) {
-        Ok(httparse::Status::Complete(len)) => len,
-        Ok(httparse::Status::Partial) => return Ok(None),
-        Err(httparse::Error::TooManyHeaders) => return Err(Mismatch::Malformed("head has too many fields")),
-        Err(_) => return Err(Mismatch::Malformed("head does not parse")),
-    };
-    let status = response.code.unwrap_or(0);
-    let old = response.version == Some(0);
-    let (mut length, mut coding, mut close, mut keep_alive) = (None, None, false, false);
-    for &httparse::Header { name, value } in response.headers.iter() {
-        match name.len() {
-            10 if name.eq_ignore_ascii_case("connection") => {
-                close |= has_token(value, b"close");
-                keep_alive |= has_token(value, b"keep-alive");
-            }
-            14 if name.eq_ignore_ascii_case("content-length") => {
-                let new =
-                    digits::parse(value).ok_or(Mismatch::Malformed("Content-Length is not a number"))?;
-                if length.replace(new).is_some_and(|first| first != new) {
-                    return Err(Mismatch::Malformed("two Content-Length fields that differ"));
-                }
-            }
-            17 if name.eq_ignore_ascii_case("transfer-encoding") => coding = Some(value),
-            _ => {}
-        }
-    }
-    // RFC 9112, 6.3: in this order.
-    let body = match (status, coding, length) {
-        (100..=199 | 204 | 304, _, _) => Body::Length(0),
-        (_, Some(_), Some(_)) => return Err(Mismatch::Malformed("Content-Length beside Transfer-Encoding")),
-        (_, Some(coding), None) => match tokens(coding).last() {
-            Some(last) if last.eq_ignore_ascii_case(b"chunked") => Body::Chunked,
-            _ => Body::ToEnd,
-        },
-        (_, None, Some(length)) => Body::Length(length),
-        (_, None, None) => Body::ToEnd,
-    };
-    // HTTP/1.0 has no transfer codings: such framing is not trusted for a further reply (RFC 9112, 6.1).
-    let persistent = !close && (!old || (keep_alive && coding.is_none()));
-    Ok(Some(Head { status, body, persistent, len }))
 }

@@ -31,6 +31,7 @@ mod exchange;
 mod fields;
 mod head;
 mod reply;
+mod reply_head;
 mod request;
 mod server;
 

@@ -2,8 +2,8 @@
 
 use crate::clients::{ask, client};
 use crate::driver::{cut, receive};
-use service::Kind;
-use service::client::{Ask, Mismatch, Progress};
+use service::client::{Ask, Client as _, Mismatch, Progress};
+use service::{Kind, Output};
 
 type Verdict = Result<Progress, Mismatch>;
 
@@ -169,5 +169,37 @@ fn stops_at_the_end_of_a_reply() {
     ] {
         let twice = reply.repeat(2);
         assert_eq!(receive(&mut client(&path()).0, &[twice.as_bytes()]), (KEEP, reply.len()));
+    }
+}
+
+/// A head that was seen before is known again, and one that differs from it in a byte, an end or nothing but the cut is not taken for it.
+#[test]
+fn what_was_said_before_makes_no_difference() {
+    let replies: [(&str, Verdict); 8] = [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", KEEP),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", KEEP),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes", KEEP),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok", LAST),
+        ("HTTP/1.1 500 OK\r\nContent-Length: 2\r\n\r\nok", Err(Mismatch::Status(500))),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", KEEP),
+        ("HTTP/1.1 204 No Content\r\n\r\n", KEEP),
+        (
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok",
+            malformed("two Content-Length fields that differ"),
+        ),
+    ];
+    for (before, _) in replies.iter().filter(|(_, verdict)| *verdict == KEEP) {
+        for (reply, verdict) in &replies {
+            for at in 0..=reply.len() {
+                let mut client = client(&path()).0;
+                let mut out = Output::new();
+                for _ in 0..2 {
+                    assert_eq!(receive(&mut client, &[before.as_bytes()]).0, KEEP, "{before:?}");
+                    client.request(1, &mut out);
+                }
+                let judged = receive(&mut client, &cut(reply.as_bytes(), &[at])).0;
+                assert_eq!(judged, *verdict, "{reply:?} cut at {at} behind {before:?}");
+            }
+        }
     }
 }
