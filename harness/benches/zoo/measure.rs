@@ -51,7 +51,10 @@ pub(crate) fn observe(
     });
     let load = run.map_err(|_| "the generator panicked".to_owned())?.map_err(|error| error.to_string())?;
     let (done, lost) = (load.requests.completed, load.requests.failed + load.requests.unanswered);
-    if done == 0 || lost > 0 {
+    if done == 0 && lost == 0 {
+        return Err(format!("{} answered nothing within the window", side.name()));
+    }
+    if lost > 0 {
         return Err(format!("{}: {lost} requests failed, {done} were answered", side.name()));
     }
     let cpu_ns = watcher
