@@ -1,6 +1,7 @@
 //! Connection drivers: where the hard rules of socket I/O live once. Not here: who calls them, which is what a model is.
 
 pub mod acceptor;
+pub mod appetite;
 pub mod blocking;
 pub mod completion;
 pub mod conn;

@@ -6,6 +6,7 @@
 //! [`Output`] refers to the input and the kernel must own what it sends.
 
 use super::LINGER;
+use super::appetite::{Appetite, SMALL};
 use super::blocking::Watch;
 use super::idle::Idle;
 use super::limit::Ticket;
@@ -53,8 +54,9 @@ pub async fn converse<P: Protocol>(
     _ticket: Ticket,
 ) {
     counters::accepted();
-    let (input, out, fate) = (Vec::with_capacity(BUFFER), Output::new(), Fate::default());
-    let mut talk = Talk { stream, protocol, entry, idle, input, start: 0, out, fate };
+    let (input, out, fate) = (Vec::with_capacity(SMALL), Output::new(), Fate::default());
+    let appetite = Appetite::default();
+    let mut talk = Talk { stream, protocol, entry, idle, appetite, input, start: 0, out, fate };
     let how = talk.run().await;
     talk.fate.while_stopping(talk.entry.stopping());
     talk.part(how).await;
@@ -90,6 +92,7 @@ struct Talk<P, S> {
     idle: Idle,
     stream: S,
     protocol: P,
+    appetite: Appetite,
     /// What was read.
     input: Vec<u8>,
     /// The unconsumed input begins here.
@@ -234,6 +237,13 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         self.input.drain(..self.start);
         self.start = 0;
         let held = self.input.len();
+        if held == 0 && self.appetite.is_large() != (self.input.capacity() > SMALL) {
+            self.input = Vec::with_capacity(if self.appetite.is_large() { BUFFER } else { SMALL });
+        }
+        if held == self.input.capacity() && held < BUFFER {
+            self.appetite.grow();
+            self.input.reserve_exact(BUFFER - held);
+        }
         if held == self.input.capacity() {
             // A protocol leaves at most MAX_HEAD bytes; more would be read for ever.
             return Err(io::ErrorKind::InvalidData.into());
@@ -249,6 +259,7 @@ impl<P: Protocol, S: Stream> Talk<P, S> {
         let Some(BufResult(received, slice)) = read else { return Err(io::ErrorKind::WouldBlock.into()) };
         self.input = slice.into_inner();
         let received = received?;
+        self.appetite.note(received);
         counters::received(received);
         Ok(received > 0)
     }
