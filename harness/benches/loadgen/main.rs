@@ -1,8 +1,8 @@
 //! The generator beside its rivals: processor time per request and throughput of each, on the same server, in the same run, in turns,
 //! each pinned to one processor. And what it promises of itself: lag, start, memory. Not here: whether the numbers are true (tests).
 //!
-//! `cargo bench --bench loadgen [-- NAME] [--quick]`, NAME one of the experiments below or a part of it. Rivals that are not installed
-//! are skipped aloud; results with their date stand in docs/LOADGEN.md.
+//! `cargo bench --bench loadgen [-- NAME] [--quick] [--seconds=N]`, NAME one of the experiments below or a part of it. Rivals that are not
+//! installed are skipped aloud; results with their date stand in docs/LOADGEN.md.
 #![allow(clippy::expect_used, reason = "a bench that cannot run says why by failing")]
 
 mod favour;
@@ -184,10 +184,13 @@ fn main() {
     if args.iter().any(|arg| arg == "--test") {
         return;
     }
-    let effort = match args.iter().any(|arg| arg == "--quick") {
+    let mut effort = match args.iter().any(|arg| arg == "--quick") {
         true => Effort { window: Duration::from_secs(1), rounds: 3 },
         false => Effort { window: Duration::from_secs(2), rounds: 7 },
     };
+    if let Some(seconds) = args.iter().find_map(|arg| arg.strip_prefix("--seconds=")) {
+        effort.window = Duration::from_secs(seconds.parse().expect("--seconds=N, a whole number"));
+    }
     let filter = args.iter().find(|arg| !arg.starts_with('-'));
     let chosen = |name: &str| filter.is_none_or(|filter| name.contains(filter.as_str()));
     for (name, experiment) in EXPERIMENTS {
