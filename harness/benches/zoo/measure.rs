@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 /// How often it is asked whether the load has ended.
 const LOOK: Duration = Duration::from_millis(10);
 
+/// What a connection adds to the warm-up: it was made, but a server that forks for it is still at that when the load begins.
+const EACH: Duration = Duration::from_micros(300);
+
 /// What an observation found.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
@@ -75,7 +78,7 @@ fn config(url: &str, load: &Load, window: Duration) -> Result<Config, String> {
     config.ask.close = load.churn;
     config.connections = load.connections;
     config.requests_per_connection = NonZeroU64::new(1).filter(|_| load.churn);
-    config.warm_up = window / 3;
+    config.warm_up = window / 3 + EACH * load.connections;
     config.stop = Stop::After(window);
     Ok(config)
 }
