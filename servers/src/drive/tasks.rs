@@ -40,7 +40,6 @@ pub struct Task<P, S> {
     timer: Option<Pin<Box<Sleep>>>,
     /// Where it may not be silent for ever.
     silence: Option<Box<Silence>>,
-    idle: Idle,
     /// Given back when the descriptor is closed.
     _ticket: Ticket,
 }
@@ -49,7 +48,8 @@ impl<P: Protocol, S: Stream> Task<P, S> {
     /// Serves `stream` with `protocol`, as long as it is not silent for longer than `idle`; `entry` is its place in the roster.
     pub fn new(stream: S, protocol: P, entry: Entry, idle: Idle, ticket: Ticket) -> Self {
         let conn = Conn::new(protocol);
-        Self { entry, stream, conn, next: None, timer: None, silence: None, idle, _ticket: ticket }
+        let silence = idle.time().map(|time| Box::new(Silence::begin(time)));
+        Self { entry, stream, conn, next: None, timer: None, silence, _ticket: ticket }
     }
 
     /// Goes on until the runtime has been asked to wake us, or the connection is done.
@@ -110,8 +110,7 @@ impl<P: Protocol, S: Stream> Task<P, S> {
 impl<P, S> Task<P, S> {
     /// Ready when nothing has moved for too long.
     fn silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(time) = self.idle.time() else { return Poll::Pending };
-        self.silence.get_or_insert_with(|| Box::new(Silence::begin(time))).poll_over(cx)
+        self.silence.as_mut().map_or(Poll::Pending, |silence| silence.poll_over(cx))
     }
 }
 
