@@ -62,6 +62,11 @@ impl Squeezed {
         Ok(squeezed)
     }
 
+    /// Threads that may sleep in accept: each has its descriptor already, and takes one more connection.
+    fn acceptors(&self) -> usize {
+        self.0.iter().map(|(id, _)| evidence::threads(id.pid).len()).sum()
+    }
+
     /// Numbers below the limit that are free: so many connections are still accepted.
     fn gaps(&self) -> usize {
         let free = |id: &Identity| {
@@ -127,7 +132,7 @@ fn exhaust(scene: &mut Scene<'_>) -> Result<Result<Exhausted, Outcome>, Fault> {
         Err(error) => return Ok(Err(Outcome::Skipped(format!("its limit cannot be set: {error}")))),
     };
     let mut beyond = Vec::new();
-    for n in 0..squeezed.gaps() + BEYOND {
+    for n in 0..squeezed.gaps() + squeezed.acceptors() + BEYOND {
         let mut quick = target.clone();
         quick.reply = HOLD;
         let Ok(mut peer) = Peer::connect(&quick, 100 + n as u64) else { break };
