@@ -1,6 +1,6 @@
 //! Slow and mute clients beside healthy ones, and what is said of the server after them. Not here: clients that go away.
 
-use crate::peer::Peer;
+use crate::peer::{Peer, speak};
 use crate::{check_accounting, cli, config, open_loop};
 use loadgen::abort::Plan;
 use loadgen::misfit::{Family, Misfit};
@@ -8,7 +8,7 @@ use loadgen::{Config, Stop, run, run_until};
 use record::Load;
 use record::misfit::Misfits;
 use service::Kind;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::channel;
@@ -102,28 +102,25 @@ fn the_server_sees_what_the_family_says() {
 #[test]
 fn a_slow_reader_leaves_the_server_with_its_reply() {
     let (tell, seen) = channel();
-    let peer = Peer::start(move |mut stream| {
-        let mut byte = [0];
-        while byte != *b"\n" {
-            stream.read_exact(&mut byte)?;
-        }
-        let begun = Instant::now();
-        let piece = [0; 65536];
+    let service = service::sized::SizedService::default();
+    let peer = Peer::start(move |stream| {
         stream.set_write_timeout(Some(Duration::from_millis(100)))?;
-        let stuck = (0..256).any(|_| stream.write_all(&piece).is_err());
-        let _ = tell.send((stuck, begun.elapsed()));
+        // A write that waited for its time-out, and not one that met a reset.
+        let end = speak(&service, stream);
+        let stuck = end.is_err_and(|e| matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut));
+        let _ = tell.send(stuck);
         Ok(())
     });
-    // The healthy ones get a wrong reply here; they are not what this is about.
     let mut config = among_twenty(&peer, Kind::Sized, &[(Family::SlowRead, "5%:2k/s")]);
     config.stop = Stop::After(Duration::from_secs(60));
     let stop = AtomicBool::new(false);
     let load = std::thread::scope(|scope| {
         let run = scope.spawn(|| run_until(&config, &stop));
-        // A write that waited for its time-out, and not one that met a reset.
-        let stuck = seen.iter().find(|(stuck, time)| *stuck && *time >= Duration::from_millis(100));
-        assert!(stuck.is_some());
+        let end = Instant::now() + Duration::from_secs(30);
+        let next = || seen.recv_timeout(end.saturating_duration_since(Instant::now())).ok();
+        let stuck = std::iter::from_fn(next).any(|stuck| stuck);
         stop.store(true, SeqCst);
+        assert!(stuck, "no write had to wait");
         run.join().unwrap().unwrap()
     });
     let m = family(&load, "slow-read");
