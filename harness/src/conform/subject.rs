@@ -110,6 +110,9 @@ pub struct Running {
     pub baseline: Option<Baseline>,
 }
 
+/// How long a process that has put the server into the background is waited for.
+const LAUNCHER: Duration = Duration::from_millis(500);
+
 /// An idle subject as it was before any case.
 #[derive(Clone, Debug)]
 pub struct Baseline {
@@ -367,6 +370,7 @@ impl Subject {
         });
         first.map_err(|f| f.during("first exchange"))?;
         let Some(id) = running.id else { return Ok(()) };
+        running.see_launcher_off();
         let look = || Baseline {
             tree: running.tree(),
             descriptors: evidence::descriptor_count(&running.tree()),
@@ -399,6 +403,22 @@ impl Running {
                 living.map(|e| e.id).collect()
             }
             (None, None) => Vec::new(),
+        }
+    }
+
+    /// Waits for the end of a process that was started and has put the server into the background: it is none of the server's. For a
+    /// moment only, since a shell that waits for the server stays.
+    fn see_launcher_off(&self) {
+        if self.target.url.family != Family::Tcp {
+            return;
+        }
+        let listens = |id: &Identity| !evidence::listeners(id.pid, self.target.ip()).is_empty();
+        let tree = self.tree();
+        if let Some((first, others)) = tree.split_first()
+            && !listens(first)
+            && others.iter().any(listens)
+        {
+            evidence::settle(LAUNCHER, || !first.alive());
         }
     }
 
