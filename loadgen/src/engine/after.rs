@@ -22,38 +22,57 @@ const LONGEST_NS: u64 = 5_000_000_000;
 /// Bytes read at a time.
 const BUFFER: usize = 64 * 1024;
 
-/// Tries to connect and to make one exchange, again and again until one is complete or the run's time-out has passed (5 s at most).
+/// Tries to connect and to make one exchange, again and again until one is complete or the time is up (see [`insist`]).
 pub(crate) fn look(config: &Config) -> After {
+    let mut slot = Slot::new(u32::MAX, config.clients(config.ask.clone())(u64::from(u32::MAX)), 1);
+    insist(config, |sight, deadline_ns| {
+        let tried = attempt(config, &mut slot, deadline_ns, sight);
+        slot.disconnect();
+        tried
+    })
+}
+
+/// What has been seen of the server so far, and since when it is looked at.
+pub(crate) struct Sight {
+    after: After,
+    began_ns: u64,
+}
+
+impl Sight {
+    /// It takes what comes: a connection, or a datagram.
+    pub(crate) fn accepts(&mut self) {
+        self.after.accepts = true;
+        self.after.accepted_after_ns.get_or_insert_with(|| monotonic_ns() - self.began_ns);
+    }
+}
+
+/// Tries again and again until it works or the run's time-out has passed, 5 s at most. A try gets the time at which all is over.
+pub(crate) fn insist(
+    config: &Config,
+    mut attempt: impl FnMut(&mut Sight, u64) -> Result<(), Failure>,
+) -> After {
     let began_ns = monotonic_ns();
     let deadline_ns = began_ns.saturating_add(nanoseconds(config.timeout).min(LONGEST_NS));
-    let mut after = After::default();
-    let mut slot = Slot::new(u32::MAX, config.clients(config.ask.clone())(u64::from(u32::MAX)), 1);
+    let mut sight = Sight { after: After::default(), began_ns };
     loop {
-        after.tries += 1;
-        match attempt(config, &mut slot, deadline_ns, &mut after, began_ns) {
+        sight.after.tries += 1;
+        match attempt(&mut sight, deadline_ns) {
             Ok(()) => {
-                after.answers = true;
-                after.answered_after_ns = Some(monotonic_ns() - began_ns);
-                after.cause = None;
-                return after;
+                sight.after.answers = true;
+                sight.after.answered_after_ns = Some(monotonic_ns() - began_ns);
+                sight.after.cause = None;
+                return sight.after;
             }
-            Err(failure) => after.cause = Some(failure.cause_name()),
+            Err(failure) => sight.after.cause = Some(failure.cause_name()),
         }
-        slot.disconnect();
         if monotonic_ns() + nanoseconds(REST) >= deadline_ns {
-            return after;
+            return sight.after;
         }
         clock::sleep(REST);
     }
 }
 
-fn attempt(
-    config: &Config,
-    slot: &mut Slot,
-    deadline_ns: u64,
-    after: &mut After,
-    began_ns: u64,
-) -> Result<(), Failure> {
+fn attempt(config: &Config, slot: &mut Slot, deadline_ns: u64, sight: &mut Sight) -> Result<(), Failure> {
     let at = |phase| move |error: std::io::Error| Failure::system(phase, &error);
     let fd = socket::connect_start(&config.url.address, None).map_err(at(Phase::Connect))?;
     slot.fd = Some(fd);
@@ -61,8 +80,7 @@ fn attempt(
     if let Some(fd) = slot.fd() {
         socket::take_error(fd).map_err(at(Phase::Connect))?;
     }
-    after.accepts = true;
-    after.accepted_after_ns.get_or_insert_with(|| monotonic_ns() - began_ns);
+    sight.accepts();
     slot.client.open();
     slot.client.request(0, &mut slot.out);
     let arrival = Arrival { k: 0, due_ns: 0, counted: false };

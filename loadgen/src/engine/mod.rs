@@ -26,7 +26,7 @@ mod source;
 mod stages;
 mod uring;
 
-pub(crate) use after::look as look_after;
+pub(crate) use after::{Sight, insist, look as look_after};
 pub(crate) use crowd::Crowd;
 pub(crate) use dial::rest_ns;
 pub(crate) use idlers::IdlersSeen;
