@@ -23,8 +23,8 @@ mod stages;
 use crate::Error;
 use crate::config::{Config, nanoseconds};
 use crate::engine::{
-    LONGEST_WAIT_NS, Meter, SPIN_NS, Source, Stage, Timeline, Waiting, connection_number, first_think_ns,
-    lag_ns, rest_ns,
+    LONGEST_WAIT_NS, Meter, Queue, SPIN_NS, Source, Stage, Timeline, Waiting, connection_number,
+    first_think_ns, lag_ns, rest_ns,
 };
 use crate::recorder::Recorder;
 use crate::tally::{Failure, Phase, Tally};
@@ -71,7 +71,7 @@ pub(crate) struct Engine<'a> {
     /// Sockets with something to send.
     dirty: Vec<u32>,
     /// Requests that are due and have no socket.
-    queue: VecDeque<Waiting>,
+    queue: Queue,
     /// When a socket that rests is to go on.
     timers: BinaryHeap<Reverse<(u64, u32)>>,
     given_up: GivenUp,
@@ -136,7 +136,7 @@ impl<'a> Engine<'a> {
             sockets: sockets.ok_or_else(|| Error::Usage("this service needs a stream".to_owned()))?,
             idle: VecDeque::with_capacity(count as usize),
             dirty: Vec::with_capacity(count as usize),
-            queue: VecDeque::with_capacity(4096),
+            queue: Queue::new(),
             timers: BinaryHeap::with_capacity(count as usize),
             given_up: GivenUp::default(),
             next_sweep_ns: 0,
@@ -245,9 +245,8 @@ impl<'a> Engine<'a> {
 
     /// Lets every request begin that is due and has a place, and sends what has begun.
     fn pump(&mut self, now: u64) {
-        while let Some(arrival) = self.source.due(now) {
-            self.recorder.requests.scheduled += u64::from(arrival.counted);
-            self.queue.push_back(Waiting { arrival, turned_ns: now });
+        if self.queue.fill(&mut self.source, &mut self.recorder, now) && self.open == 0 && !self.silent {
+            self.waiting_since_ns = now;
         }
         // At most once round: a server that answers at once must not keep the thread here.
         let mut left = self.sockets.len().saturating_mul(self.depth);
@@ -260,22 +259,13 @@ impl<'a> Engine<'a> {
                 self.idle.pop_front();
                 continue;
             }
-            let Some(waiting) = self.next_waiting(now) else { break };
+            let Some(waiting) = self.queue.next(&mut self.source, &mut self.recorder, now) else { break };
             self.idle.pop_front();
             self.sockets[i as usize].offered = false;
             self.begin(i as usize, waiting, now);
             left -= 1;
         }
         self.flush_all();
-    }
-
-    fn next_waiting(&mut self, now: u64) -> Option<Waiting> {
-        if let Some(waiting) = self.queue.pop_front() {
-            return Some(waiting);
-        }
-        let arrival = self.source.on_free(now)?;
-        self.recorder.requests.scheduled += u64::from(arrival.counted);
-        Some(Waiting { arrival, turned_ns: now })
     }
 
     /// A request gets a place.

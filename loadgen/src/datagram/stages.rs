@@ -5,7 +5,6 @@ use super::socket::{Socket, State};
 use crate::Error;
 use crate::config::Stop;
 use crate::engine::{HURRY_NS, Harvest, IdlersSeen, PATIENCE, Stage};
-use crate::tap::Entry;
 use sys::datagram;
 
 /// After the last answer, so long a silence on all sockets is awaited: a double comes behind its first.
@@ -108,12 +107,7 @@ impl Engine<'_> {
         self.source.stop(closed_ns);
         self.line.close_ns = closed_ns;
         self.meter.close(now);
-        while let Some(waiting) = self.queue.pop_front() {
-            if waiting.arrival.counted {
-                self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
-                self.recorder.tap.ended(Entry::unsent(&waiting.arrival, closed_ns));
-            }
-        }
+        self.queue.close(&mut self.recorder, closed_ns);
         self.stage = Stage::Drain { until_ns };
     }
 

@@ -21,6 +21,7 @@ mod leave;
 mod lines;
 mod linger;
 mod meter;
+mod queue;
 mod slot;
 mod source;
 mod stages;
@@ -31,6 +32,7 @@ pub(crate) use crowd::Crowd;
 pub(crate) use dial::rest_ns;
 pub(crate) use idlers::IdlersSeen;
 pub(crate) use meter::Meter;
+pub(crate) use queue::{Queue, Waiting};
 pub(crate) use source::{Arrival, Source, Timeline};
 pub(crate) use stages::{HURRY_NS, PATIENCE, Stage};
 
@@ -82,7 +84,7 @@ pub(crate) struct Engine<'a> {
     /// Free slots, the one that has been free longest in front.
     idle: VecDeque<u32>,
     /// Requests that are due and have no connection.
-    queue: VecDeque<Waiting>,
+    queue: Queue,
     /// When to look at a slot again, by its key.
     timers: BinaryHeap<Reverse<(u64, u64)>>,
     epoll: Epoll,
@@ -123,14 +125,6 @@ pub(crate) struct Engine<'a> {
     /// Between two connects, and when the next one may begin; 0 for no limit.
     connect_gap_ns: u64,
     next_connect_ns: u64,
-}
-
-/// A request that is due and waits for somebody to carry it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Waiting {
-    pub(crate) arrival: Arrival,
-    /// When the engine turned to it.
-    pub(crate) turned_ns: u64,
 }
 
 /// What one thread leaves behind.
@@ -180,7 +174,7 @@ impl<'a> Engine<'a> {
             large,
             slots: (0..count).map(|i| Slot::new(i, client(i), config.pipeline as usize)).collect(),
             idle: (0..count).collect(),
-            queue: VecDeque::with_capacity(4096),
+            queue: Queue::new(),
             timers: BinaryHeap::with_capacity(2 * count as usize),
             epoll: Epoll::new().map_err(Error::Setup)?,
             events: Vec::with_capacity(256),
@@ -270,12 +264,8 @@ impl<'a> Engine<'a> {
 
     /// Lets every request begin that is due and has a connection to go on.
     fn pump(&mut self, now: u64) {
-        while let Some(arrival) = self.source.due(now) {
-            self.recorder.requests.scheduled += u64::from(arrival.counted);
-            if self.outstanding == 0 && self.queue.is_empty() {
-                self.waiting_since_ns = now;
-            }
-            self.queue.push_back(Waiting { arrival, turned_ns: now });
+        if self.queue.fill(&mut self.source, &mut self.recorder, now) && self.outstanding == 0 {
+            self.waiting_since_ns = now;
         }
         let mut now = now;
         // At most once round: a server that ends every connection at once must not keep the thread here.
@@ -287,7 +277,7 @@ impl<'a> Engine<'a> {
                 self.slots[i as usize].offered = false;
                 continue;
             }
-            let Some(waiting) = self.next_waiting(now) else { return };
+            let Some(waiting) = self.queue.next(&mut self.source, &mut self.recorder, now) else { return };
             self.idle.pop_front();
             self.slots[i as usize].offered = false;
             self.begin(i as usize, waiting, now);
@@ -296,15 +286,6 @@ impl<'a> Engine<'a> {
             }
             now = clock();
         }
-    }
-
-    fn next_waiting(&mut self, now: u64) -> Option<Waiting> {
-        if let Some(waiting) = self.queue.pop_front() {
-            return Some(waiting);
-        }
-        let arrival = self.source.on_free(now)?;
-        self.recorder.requests.scheduled += u64::from(arrival.counted);
-        Some(Waiting { arrival, turned_ns: now })
     }
 
     /// A request begins on a free slot.

@@ -4,7 +4,7 @@ use super::slot::State;
 use super::{Engine, Harvest, Timeline};
 use crate::Error;
 use crate::config::Stop;
-use crate::tap::{Entry, Outcome};
+use crate::tap::Outcome;
 
 /// How long an interrupted run waits for replies: nobody watches an interrupt for longer.
 pub(crate) const HURRY_NS: u64 = 100_000_000;
@@ -114,12 +114,7 @@ impl Engine<'_> {
         self.meter.close(now);
         self.recorder.intervals.close(closed_ns);
         self.ran_out = self.gone == self.slots.len();
-        while let Some(waiting) = self.queue.pop_front() {
-            if waiting.arrival.counted {
-                self.recorder.unsent(closed_ns.saturating_sub(waiting.arrival.due_ns));
-                self.recorder.tap.ended(Entry::unsent(&waiting.arrival, closed_ns));
-            }
-        }
+        self.queue.close(&mut self.recorder, closed_ns);
         self.stage = Stage::Drain { until_ns };
     }
 

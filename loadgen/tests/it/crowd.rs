@@ -9,6 +9,7 @@ use service::Kind;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, TcpListener};
 use std::num::NonZeroU64;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -85,9 +86,12 @@ fn what_the_server_does_to_the_crowd_is_counted_with_when() {
 
 #[test]
 fn a_crowd_that_cannot_be_had_makes_the_run_suspect() {
-    // Four are served; then nobody accepts any more, and the queue takes two.
-    let listening = sys::listen(&"tcp://127.0.0.1:0".parse().unwrap(), 1, sys::Stack::Dual).unwrap();
-    let listener = TcpListener::from(listening.fd);
+    // Four are served; then nobody accepts any more, and the queue takes two. A Unix socket's, since over TCP a client may be connected
+    // whose last segment of the handshake found the queue full.
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("unix:{}", folder.path().join("socket").display());
+    let listening = sys::listen(&url.parse().unwrap(), 1, sys::Stack::Dual).unwrap();
+    let (listener, _claim) = (UnixListener::from(listening.fd), listening.claim);
     let (over, wait) = std::sync::mpsc::channel::<()>();
     let server = std::thread::spawn(move || {
         for stream in listener.incoming().flatten().take(4) {
