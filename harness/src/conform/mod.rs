@@ -29,6 +29,7 @@ mod places;
 mod raw;
 mod render;
 pub mod reply;
+pub mod rest;
 pub mod runner;
 pub mod scene;
 mod script;

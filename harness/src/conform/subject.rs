@@ -1,10 +1,10 @@
 //! The server under test: how it is started, who it is, what is known of it. Not here: the cases.
 
-use super::evidence;
 use super::facts::Facts;
-use super::fault::{Fault, What};
+use super::fault::Fault;
 use super::kit::Kit;
 use super::places::Places;
+use super::rest::{self, Baseline};
 use super::target::Target;
 use super::wire::Wire;
 use crate::spawn::{Child, ForeignCommand, Identity, ServerCommand, identity};
@@ -81,6 +81,8 @@ pub struct Subject {
     pub nature: Nature,
     /// What was found out about it; `None` until it has been probed.
     pub facts: Option<Facts>,
+    /// It was busy for long after it was ready, once: the next start is not waited for as long.
+    pub restless: bool,
     /// Makes payloads differ between runs.
     pub seed: u64,
     /// Where it listened when it ran last, as a URL.
@@ -110,20 +112,6 @@ pub struct Running {
     pub baseline: Option<Baseline>,
 }
 
-/// How long a process that has put the server into the background is waited for.
-const LAUNCHER: Duration = Duration::from_millis(500);
-
-/// An idle subject as it was before any case.
-#[derive(Clone, Debug)]
-pub struct Baseline {
-    /// Its processes.
-    pub tree: Vec<Identity>,
-    /// Open descriptors of them all.
-    pub descriptors: usize,
-    /// Zombies.
-    pub zombies: usize,
-}
-
 impl Subject {
     /// A subject that does not run yet.
     #[must_use]
@@ -141,6 +129,7 @@ impl Subject {
             family,
             nature,
             facts: None,
+            restless: false,
             seed,
             wire: Wire::default(),
             kit: Kit::default(),
@@ -164,6 +153,7 @@ impl Subject {
             family: self.family,
             nature: self.nature,
             facts: self.facts,
+            restless: self.restless,
             kit: self.kit.twin(),
             dialogue: self.dialogue.clone(),
             ..Self::new(self.name.clone(), self.origin.clone(), self.kind, self.seed)
@@ -355,39 +345,14 @@ impl Subject {
     /// # Errors
     /// It does not answer.
     pub fn rest(&mut self, settle: Duration) -> Result<(), Fault> {
+        let restless = self.restless;
         let running = self.running()?;
         if running.baseline.is_some() {
             return Ok(());
         }
-        // One that said it was ready and was not is case 1.1's matter, and no other's.
-        let target = &running.target;
-        let mut first = target.canary(0);
-        evidence::settle(settle, || {
-            if matches!(&first, Err(Fault { what: What::Refused, .. })) {
-                first = target.canary(0);
-            }
-            !matches!(&first, Err(Fault { what: What::Refused, .. }))
-        });
-        first.map_err(|f| f.during("first exchange"))?;
-        let Some(id) = running.id else { return Ok(()) };
-        running.see_launcher_off();
-        let look = || Baseline {
-            tree: running.tree(),
-            descriptors: evidence::descriptor_count(&running.tree()),
-            zombies: evidence::zombies(id.pid),
-        };
-        // Runtimes open descriptors on first use, and forking servers have a child to see off: wait for two looks alike.
-        let mut last = look();
-        let mut alike = 0;
-        evidence::settle(settle, || {
-            let now = look();
-            let same =
-                now.tree == last.tree && now.descriptors == last.descriptors && now.zombies == last.zombies;
-            alike = if same { alike + 1 } else { 0 };
-            last = now;
-            alike >= 5
-        });
-        running.baseline = Some(last);
+        running.baseline = rest::wait(running, settle, restless)?;
+        let busy = running.baseline.as_ref().is_some_and(|b| b.busy.is_some());
+        self.restless |= busy;
         Ok(())
     }
 }
@@ -403,22 +368,6 @@ impl Running {
                 living.map(|e| e.id).collect()
             }
             (None, None) => Vec::new(),
-        }
-    }
-
-    /// Waits for the end of a process that was started and has put the server into the background: it is none of the server's. For a
-    /// moment only, since a shell that waits for the server stays.
-    fn see_launcher_off(&self) {
-        if self.target.url.family != Family::Tcp {
-            return;
-        }
-        let listens = |id: &Identity| !evidence::listeners(id.pid, self.target.ip()).is_empty();
-        let tree = self.tree();
-        if let Some((first, others)) = tree.split_first()
-            && !listens(first)
-            && others.iter().any(listens)
-        {
-            evidence::settle(LAUNCHER, || !first.alive());
         }
     }
 

@@ -118,6 +118,10 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("faults::never_ready", || shell("exec sleep 600", "stream/exact", 3, "did not listen")),
         Test::new("faults::dies_at_once", || shell("echo no luck >&2; exit 7", "stream/exact", 3, "no luck")),
         Test::new("faults::prints_a_gigabyte", move || shell(much, "stream/exact", 0, "1 OK")),
+        // It spins before any case; none is to blame.
+        Test::new("faults::never_rests", || {
+            shell("while :; do :; done & exec {mutant}", "stream/exact", 0, "1 OK")
+        }),
         Test::new("faults::ignores_sigterm", || shell("trap : TERM; {mutant}; :", "stop/term", 1, "FAILED")),
         Test::new("faults::forks_away", || shell("setsid {mutant} & sleep 0.2", "stream/exact", 0, "1 OK")),
         Test::new("faults::closes_its_streams", || {
