@@ -27,10 +27,12 @@ use serde::Serialize;
 use server::{MESSAGE, Served, Server, Timing};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use sys::affinity;
 
-/// Service and stalls of the first truth: 100 ms in each 500 ms, at 1,000 requests a second. 100 requests wait behind each, and are
-/// drained at 4,000 a second.
-const STALLS: Timing = Timing { service_ns: 200_000, period_ns: 500_000_000, stall_ns: 100_000_000 };
+/// Service and stalls of the first truth: 100 ms in each half second, at 1,000 requests a second. 100 requests wait behind each, and are
+/// drained at 4,000 a second. The period is no whole number of arrivals: were it one, they would meet each stall at the same phases, and
+/// the waits would stand in steps of 0.8 ms, at whose edges one request more or less is a miss.
+const STALLS: Timing = Timing { service_ns: 200_000, period_ns: 499_382_000, stall_ns: 100_000_000 };
 const STALLS_RATE: f64 = 1_000.0;
 
 /// Percentiles that are compared, where enough values stand above them. A quarter of the requests waits: the 75th would stand at the
@@ -118,13 +120,33 @@ struct Run {
     served: Served,
 }
 
+/// Who runs where: a generator that the scheduler puts beside the server is held up by its spinning, and late.
+struct Processors {
+    /// The server's own; `None` where there is but one for both.
+    server: Option<usize>,
+}
+
+impl Processors {
+    /// Keeps the calling thread, and those that it makes, off the last of the processors that it may use.
+    fn apart() -> std::io::Result<Self> {
+        let mut allowed = affinity::allowed()?;
+        let server = if allowed.len() > 1 { allowed.pop() } else { None };
+        affinity::pin_self(&allowed)?;
+        Ok(Self { server })
+    }
+}
+
 /// Tests them all; each run takes `time`.
 ///
 /// # Errors
 /// Those of a run.
 pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
-    let grain = one(QUEUE, (GRAIN_RATE, Arrivals::Constant), GRAIN_TIME, stop)?;
+    let processors = Processors::apart().map_err(Error::Setup)?;
+    if processors.server.is_none() {
+        outcome.noise.push("one processor is allowed, which the server and the generator share".to_owned());
+    }
+    let grain = one(&processors, QUEUE, (GRAIN_RATE, Arrivals::Constant), GRAIN_TIME, stop)?;
     let beside = |ns: f64| (ns - QUEUE.service_ns as f64).max(0.0);
     let latency = record::histogram::decode(&grain.finished.load.histograms.latency)?;
     outcome.overhead_ns = beside(grain.finished.load.latency_ns.mean.unwrap_or_default());
@@ -134,12 +156,12 @@ pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Erro
         let tail = units::show_ns(tail_ns as f64);
         outcome.noise.push(format!("an exchange where nothing waits takes up to {tail} beside its service"));
     }
-    let stalls = one(STALLS, (STALLS_RATE, Arrivals::Constant), time, stop)?;
+    let stalls = one(&processors, STALLS, (STALLS_RATE, Arrivals::Constant), time, stop)?;
     percentiles(&stalls, &mut outcome)?;
     conclude("stalls", &stalls, STALLS, &mut outcome);
     for load in LOADS {
         let rate_per_s = load * 1e9 / QUEUE.service_ns as f64;
-        let queue = one(QUEUE, (rate_per_s, Arrivals::Poisson), time, stop)?;
+        let queue = one(&processors, QUEUE, (rate_per_s, Arrivals::Poisson), time, stop)?;
         waits(load, &queue, &mut outcome);
         conclude(&format!("queue at {:.0} %", load * 100.0), &queue, QUEUE, &mut outcome);
     }
@@ -148,12 +170,13 @@ pub(crate) fn execute(time: Duration, stop: &AtomicBool) -> Result<Outcome, Erro
 
 /// `time` of arrivals at `rate_per_s`, each answered.
 fn one(
+    processors: &Processors,
     timing: Timing,
     (rate_per_s, arrivals): (f64, Arrivals),
     time: Duration,
     stop: &AtomicBool,
 ) -> Result<Run, Error> {
-    let server = Server::start(timing)?;
+    let server = Server::start(timing, processors.server)?;
     let start_ns = server.start_ns;
     let url = format!("tcp://{}", server.address);
     let mut config = Config::new(url.parse().map_err(|error| Error::Usage(format!("{url}: {error}")))?);
