@@ -16,6 +16,9 @@ const SHORT: Duration = Duration::from_secs(10);
 /// intervals get longer instead of more.
 const MOST: usize = 600;
 
+/// Intervals of a window of unknown length, which is the shorter to start with: a minute of half seconds.
+const MOST_UNKNOWN: usize = 120;
+
 /// What happened in one interval.
 #[derive(Clone, Debug)]
 pub(crate) struct Slice {
@@ -84,7 +87,7 @@ impl Intervals {
         let tenth = nanoseconds(Duration::from_millis(100));
         let (length_ns, count) = match stop {
             // Of unknown length: starts short, and gets coarser as it goes on.
-            Stop::Requests(_) => (tenth, MOST),
+            Stop::Requests(_) => (tenth, MOST_UNKNOWN),
             Stop::After(time) if time <= SHORT => (tenth, nanoseconds(time).div_ceil(tenth) as usize),
             Stop::After(time) => {
                 let seconds = time.as_secs_f64().ceil() as u64;
@@ -255,13 +258,13 @@ mod tests {
         }
         let rows = intervals.record(100_000 * MS, 4);
         assert_eq!(rows.iter().map(|r| r.completed).sum::<u64>(), 100);
-        assert_eq!(rows[0].length_ns, 200 * MS);
-        assert_eq!((rows[5].completed, rows[5].max_ns), (1, Some(2)));
+        assert_eq!(rows[0].length_ns, 1_600 * MS);
+        assert_eq!((rows[5].completed, rows[5].max_ns), (2, Some(10)));
         let mut other = Intervals::new(Stop::Requests(1)).unwrap();
         other.start(0);
-        other.completed(1_000 * MS, 3);
+        other.completed(8_500 * MS, 3);
         other.merge(intervals).unwrap();
-        assert_eq!(other.record(100_000 * MS, 4)[5].completed, 2);
+        assert_eq!(other.record(100_000 * MS, 4)[5].completed, 3);
     }
 
     #[test]

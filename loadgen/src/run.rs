@@ -5,7 +5,7 @@ mod total;
 pub(crate) use total::Total;
 
 use crate::config::{Config, nanoseconds};
-use crate::engine::{Crowd, Engine, Harvest, Timeline, look_after};
+use crate::engine::{Crowd, Engine, Harvest, Places, Timeline, look_after};
 use crate::tap::{RequestLog, Tap};
 use crate::watch::{Seen, Watch};
 use crate::{Error, datagram, targets, verdict};
@@ -127,7 +127,8 @@ fn run_threads(parts: &[Config], stop: &AtomicBool, watch: &mut Watch) -> Result
             let (start, started) = mpsc::channel();
             let post =
                 Post { ready: ready.clone(), started, _running: running.clone(), tap: watch.tap(threads) };
-            let work = move || run_thread(config, index, stop, post);
+            let places = (!config.is_datagram()).then(|| Places::new(config, index));
+            let work = move || run_thread((config, index, places), stop, post);
             match std::thread::Builder::new().name(format!("load-{number}")).spawn_scoped(scope, work) {
                 Ok(handle) => handles.push(handle),
                 Err(error) => unstarted = Some(Error::Setup(error)),
@@ -171,11 +172,15 @@ struct Post {
     tap: Tap,
 }
 
-fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Result<Harvest, Error> {
+fn run_thread(
+    (config, index, places): (&Config, u32, Option<Places>),
+    stop: &AtomicBool,
+    post: Post,
+) -> Result<Harvest, Error> {
     let Post { ready, started, _running, tap } = post;
     // Without it a timer may be 50 us late; where the kernel refuses, it is.
     let _ = clock::exact_timers();
-    if config.is_datagram() {
+    let Some(places) = places else {
         let mut engine = datagram::Engine::new(config, index)?;
         engine.tap(tap);
         engine.open_all();
@@ -183,8 +188,8 @@ fn run_thread(config: &Config, index: u32, stop: &AtomicBool, post: Post) -> Res
         drop(ready);
         let Ok(line) = started.recv() else { return Ok(engine.abandon()) };
         return stop_all_on_error(engine.run(line, stop), stop);
-    }
-    let mut engine = Engine::new(config, index)?;
+    };
+    let mut engine = Engine::new(config, index, places)?;
     engine.tap(tap);
     let limit_ns = nanoseconds(config.timeout.max(DIAL_LIMIT));
     if config.dials_ahead() {

@@ -5,9 +5,10 @@ use super::{Effort, cpus, median, run_pinned, say, skipped, support};
 use harness::spawn::{Child, Tool};
 use loadgen::Mechanism;
 use record::Load;
-use std::io::Read as _;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd as _;
+use std::thread::JoinHandle;
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
 use sys::epoll::Epoll;
@@ -57,8 +58,14 @@ pub(crate) fn lag(effort: Effort) {
     }
 }
 
-/// From the start of the process to the first request at the server, with all connections made before it.
+/// From the start of the process to the first request at the server, with all connections made before it; and what that many connects
+/// take by themselves.
 pub(crate) fn start(effort: Effort) {
+    let bare: Vec<f64> = (0..effort.rounds).map(|_| bare_connects()).collect();
+    say(&format!(
+        "{AT_START} bare connects, one after the other: median {:.1} ms",
+        median(bare).unwrap_or(0.0)
+    ));
     for engine in engines() {
         let ms: Vec<f64> = (0..effort.rounds).map(|_| until_first_request(engine)).collect();
         let shown: Vec<String> = ms.iter().map(|ms| format!("{ms:.1}")).collect();
@@ -71,7 +78,8 @@ pub(crate) fn start(effort: Effort) {
     }
 }
 
-fn until_first_request(engine: Mechanism) -> f64 {
+/// A server that accepts whoever comes, until a first byte has come; its URL, and when that was.
+fn acceptor() -> (String, JoinHandle<std::io::Result<u64>>) {
     // With room for all of them, whether this thread gets to run or not.
     let any = "tcp://127.0.0.1:0".parse().expect("a URL");
     let listening = sys::listen(&any, 4096, sys::listen::Stack::default()).expect("a port");
@@ -80,6 +88,31 @@ fn until_first_request(engine: Mechanism) -> f64 {
         sys::affinity::pin_self(&cpus().server).expect("the server's processors");
         first_byte_ns(&listener)
     });
+    (url, server)
+}
+
+/// What the kernel needs for the connects of a start, in milliseconds: nothing else is done, and nobody is told of them.
+fn bare_connects() -> f64 {
+    sys::process::make_room_for_descriptors(4 * AT_START as u32).expect("descriptors");
+    let (url, server) = acceptor();
+    let address = url.parse::<sys::Url>().expect("a URL").address;
+    let connects = move || {
+        sys::affinity::pin_self(&cpus().load).expect("the load's processors");
+        let begun = clock();
+        let connect = |_| sys::socket::connect_start(&address, None).expect("a connection");
+        let all: Vec<_> = (0..AT_START).map(connect).collect();
+        let took = clock() - begun;
+        let mut last = TcpStream::from(all.into_iter().next_back().expect("one"));
+        last.set_nonblocking(false).and_then(|()| last.write_all(b"!")).expect("a byte");
+        took
+    };
+    let took = std::thread::spawn(connects).join().expect("the connects");
+    let _ = server.join().expect("the server");
+    took as f64 / 1e6
+}
+
+fn until_first_request(engine: Mechanism) -> f64 {
+    let (url, server) = acceptor();
     let connections = AT_START.to_string();
     let mut command = loadgen(&[
         "-q",
@@ -111,7 +144,7 @@ fn first_byte_ns(listener: &TcpListener) -> std::io::Result<u64> {
         poll.wait(&mut events, None)?;
         for event in &events {
             if event.key != u64::MAX {
-                let mut stream: &std::net::TcpStream = &streams[event.key as usize];
+                let mut stream: &TcpStream = &streams[event.key as usize];
                 let now = clock();
                 stream.read_exact(&mut [0])?;
                 return Ok(now);

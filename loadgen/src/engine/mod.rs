@@ -149,22 +149,34 @@ pub(crate) struct Harvest {
     pub(crate) ran_out: bool,
 }
 
-impl<'a> Engine<'a> {
-    /// Thread `index` of a run; everything that it will need is allocated here.
-    ///
-    /// # Errors
-    /// [`Error::Setup`] without an epoll instance, or without the ring that was asked for.
-    pub(crate) fn new(config: &'a Config, index: u32) -> Result<Self, Error> {
+/// The places for the connections of one thread.
+pub(crate) struct Places(Vec<Slot>);
+
+impl Places {
+    /// Those of thread `index` of a run. Best made on the first thread of the process: the memory of any other grows by a system call for
+    /// each few pages (malloc(3), arenas), which takes longer than all else here.
+    pub(crate) fn new(config: &Config, index: u32) -> Self {
         let (threads, connections) = (config.threads, config.connections);
         let count = connections / threads + u32::from(index < connections % threads);
         let mut ask = config.ask.clone();
         ask.close |= config.one_request_each();
-        // The connects of all threads and shards take turns.
-        let gap =
-            |turns: u64| config.life.connect_rate_per_s.map_or(0, |rate| (turns as f64 * 1e9 / rate) as u64);
         // Connections are numbered through the whole run: a reply that went to the wrong one shows in its content.
         let client = config.clients(ask);
         let client = |i: u32| client(connection_number(config, index, i));
+        Self((0..count).map(|i| Slot::new(i, client(i), config.pipeline as usize)).collect())
+    }
+}
+
+impl<'a> Engine<'a> {
+    /// Thread `index` of a run, to be made there: a ring belongs to the thread that makes it.
+    ///
+    /// # Errors
+    /// [`Error::Setup`] without an epoll instance, or without the ring that was asked for.
+    pub(crate) fn new(config: &'a Config, index: u32, Places(slots): Places) -> Result<Self, Error> {
+        let count = slots.len();
+        // The connects of all threads and shards take turns.
+        let gap =
+            |turns: u64| config.life.connect_rate_per_s.map_or(0, |rate| (turns as f64 * 1e9 / rate) as u64);
         let line = Timeline::new(config, 0);
         let large = if config.aborts.is_empty() { 0 } else { limits::large_request(config) };
         Ok(Self {
@@ -172,15 +184,15 @@ impl<'a> Engine<'a> {
             index,
             timeout_ns: nanoseconds(config.timeout),
             large,
-            slots: (0..count).map(|i| Slot::new(i, client(i), config.pipeline as usize)).collect(),
-            idle: (0..count).collect(),
+            idle: slots.iter().map(|slot| slot.index).collect(),
+            slots,
             queue: Queue::new(),
-            timers: BinaryHeap::with_capacity(2 * count as usize),
+            timers: BinaryHeap::with_capacity(2 * count),
             epoll: Epoll::new().map_err(Error::Setup)?,
             events: Vec::with_capacity(256),
             lines: match config.engine {
                 Mechanism::Epoll => None,
-                Mechanism::Uring => Some(Lines::new(count as usize).map_err(Error::Setup)?),
+                Mechanism::Uring => Some(Lines::new(count).map_err(Error::Setup)?),
             },
             buffer: vec![0; BUFFER].into_boxed_slice(),
             source: Source::new(config, line, index),
@@ -195,7 +207,9 @@ impl<'a> Engine<'a> {
             refusals: 0,
             dialled: 0,
             sources: config.sources(),
-            idlers: Idlers::new((config.idle / threads + u32::from(index < config.idle % threads)) as usize),
+            idlers: Idlers::new(
+                (config.idle / config.threads + u32::from(index < config.idle % config.threads)) as usize,
+            ),
             dial_errors: Tally::new(),
             waiting_since_ns: 0,
             last_resolved_ns: 0,
