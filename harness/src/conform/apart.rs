@@ -1,6 +1,7 @@
 //! Whether a run gets a network namespace of its own, in which no socket is but the subject's and the probes'. Not here: making one.
 //!
-//! One for the whole run: its subjects come one after the other, and the control belongs to it.
+//! Each subject has another, with a control of its own: what one leaves behind (a port that is busy, rows in TIME_WAIT, a process that has
+//! slipped away and listens) is not there for the next.
 
 use super::subject::{Origin, Subject};
 use std::io;
@@ -25,11 +26,39 @@ pub(super) enum Refused {
     Kernel(String),
 }
 
-/// Moves this process, which must not have a second thread yet, into a namespace of its own; says in words where it is now.
+/// Where a run is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In words.
+    pub(super) words: String,
+    own: bool,
+}
+
+impl Place {
+    fn own() -> Self {
+        Self { words: "in a network namespace of its own".to_owned(), own: true }
+    }
+
+    /// Moves the calling thread, and what it starts, into another namespace, for the next subject; true if so. Where there is none for the
+    /// first subject there is none for the others.
+    ///
+    /// # Errors
+    /// Refused, though there was one before: too many, by some limit (user_namespaces(7)).
+    pub(super) fn renew(&self) -> Result<bool, Refused> {
+        if self.own {
+            sys::netns::enter()
+                .and_then(|()| crate::spawn::follow_network())
+                .map_err(|error| refused(&error))?;
+        }
+        Ok(self.own)
+    }
+}
+
+/// Moves this process, which must not have a second thread yet, into a namespace of its own, for the first subject.
 ///
 /// # Errors
 /// It must be had and cannot.
-pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<String, Refused> {
+pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<Place, Refused> {
     let there = |subject: &&&Subject| matches!(subject.origin, Origin::Address { .. });
     if let Some(subject) = subjects.iter().find(there) {
         let why = format!("{} runs in a network that is there already", subject.name);
@@ -43,16 +72,19 @@ pub(super) fn settle(wish: Wish, subjects: &[&Subject]) -> Result<String, Refuse
         return Ok(shared("--no-netns"));
     }
     match sys::netns::enter() {
-        Ok(()) => Ok("in a network namespace of its own".to_owned()),
-        Err(error) if wish == Wish::Must => {
-            Err(Refused::Kernel(format!("no network namespace can be made: {}", reason(&error))))
-        }
+        Ok(()) => Ok(Place::own()),
+        Err(error) if wish == Wish::Must => Err(refused(&error)),
         Err(error) => Ok(shared(&reason(&error))),
     }
 }
 
-fn shared(why: &str) -> String {
-    format!("no network namespace of its own ({why}): other sockets of this host are seen too")
+fn shared(why: &str) -> Place {
+    let words = format!("no network namespace of its own ({why}): other sockets of this host are seen too");
+    Place { words, own: false }
+}
+
+fn refused(error: &io::Error) -> Refused {
+    Refused::Kernel(format!("no network namespace can be made: {}", reason(error)))
 }
 
 fn reason(error: &io::Error) -> String {

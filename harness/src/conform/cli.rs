@@ -161,11 +161,8 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         .filter(|(judged, _)| judged.unfit.is_none())
         .map(|(judged, _)| &judged.subject)
         .collect();
-    let place = apart::settle(args.wish(), &subjects).map_err(|refused| match refused {
-        apart::Refused::Use(why) => usage(why),
-        apart::Refused::Kernel(why) => (Exit::Unfit, why),
-    })?;
-    let _ = writeln!(out, "{place}");
+    let place = apart::settle(args.wish(), &subjects).map_err(no_place)?;
+    let _ = writeln!(out, "{}", place.words);
     let interrupt =
         Interrupt::listen().map_err(|e| (Exit::Broken, format!("cannot listen for Ctrl-C: {e}")))?;
     let mut controls = BTreeMap::new();
@@ -174,16 +171,26 @@ fn run(args: &Args) -> Result<Exit, Failure> {
         if interrupt.asked() {
             break;
         }
+        if !runs.is_empty() && place.renew().map_err(no_place)? {
+            controls.clear();
+        }
         let known = judged.known_unfit.take();
         let mut run = judge(args, &mut judged, &cases, &mut controls, &interrupt, &mut out)?;
         if !run.facts.is_empty() {
-            run.facts = format!("{}, {place}", run.facts);
+            run.facts = format!("{}, {}", run.facts, place.words);
         }
         unfit |= run.unfit.as_ref().is_some_and(|why| known.is_none_or(|words| !why.contains(&words)));
         runs.push(run);
     }
     args.files.write(&runs).map_err(|e| (Exit::Broken, e))?;
     conclude(&runs, unfit, interrupt.asked())
+}
+
+fn no_place(refused: apart::Refused) -> Failure {
+    match refused {
+        apart::Refused::Use(why) => usage(why),
+        apart::Refused::Kernel(why) => (Exit::Unfit, why),
+    }
 }
 
 fn choose(args: &Args, patterns: &[String]) -> Result<Vec<&'static Case>, Failure> {

@@ -18,6 +18,7 @@ mod tool;
 pub use child::{Child, ServerCommand};
 pub use foreign::{ForeignCommand, listening};
 pub use identity::Identity;
+pub use nursery::follow_network;
 pub use process::{Ended, Stopped};
 pub use tool::{Tool, ToolCommand, ToolRun};
 

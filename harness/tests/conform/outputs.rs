@@ -182,6 +182,46 @@ fn the_example_can_be_planned() -> Result<(), String> {
     Err(format!("{}: {planned} of {named} planned: {words} {}", run.ended, run.stderr))
 }
 
+/// Each of two subjects that insist on one port is in a network namespace of its own, and the second finds nothing of the first there.
+fn each_subject_has_a_namespace() -> Result<(), String> {
+    let folder = folder()?;
+    let at = |name: &str| folder.path().join(name);
+    let one = |name: &str| -> Result<String, String> {
+        let seen = at("seen");
+        // Connections that the server closes first are left in TIME_WAIT, by the port of the server.
+        let script = format!(
+            "echo {name} $(readlink /proc/self/ns/net) $(grep -c :1B58 /proc/self/net/tcp) >> {}; \
+             exec {} --mutant sound --listen tcp://127.0.0.1:7000",
+            seen.display(),
+            exe()?
+        );
+        Ok(format!(
+            "[[subject]]\nname = '{name}'\ncommand = ['/bin/sh', '-c', '{script}']\n\
+             listen = 'tcp://127.0.0.1:7000'\ncases = ['stream/exact', 'stop/port-free']\n"
+        ))
+    };
+    put(&at("subjects.toml"), &(one("first")? + &one("second")?))?;
+    let file = at("subjects.toml").display().to_string();
+    let run = conform(&["--subjects", &file, "--quick", "--netns", "--lanes", "1"])?;
+    let words = format!("{}{}", String::from_utf8_lossy(&run.stdout), run.stderr);
+    match run.ended.status {
+        Some(0) => {}
+        Some(3) if words.contains("no network namespace can be made") => {
+            eprintln!("SKIPPED: outputs::each_subject_has_a_namespace: {}", words.trim());
+            return Ok(());
+        }
+        _ => return Err(format!("{}: {words}", run.ended)),
+    }
+    let seen = text(&at("seen"))?;
+    let of = |name: &str| seen.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+    let (first, second) = (of("first "), of("second "));
+    let place = |line: &Option<String>| line.as_ref().and_then(|l| l.split(' ').next().map(str::to_owned));
+    if place(&first) == place(&second) || !second.as_ref().is_some_and(|line| line.ends_with(" 0")) {
+        return Err(format!("not two namespaces, or not empty ones: {seen}"));
+    }
+    Ok(())
+}
+
 pub(crate) fn tests() -> Vec<Test> {
     vec![
         Test::new("outputs::expected_failures_are_none", expected_failures_are_none),
@@ -190,5 +230,6 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("outputs::wrong_files_are_wrong_use", wrong_files_are_wrong_use),
         Test::new("outputs::missing_programs_are_unfit", missing_programs_are_unfit),
         Test::new("outputs::json_to_stdout", json_to_stdout),
+        Test::new("outputs::each_subject_has_a_namespace", each_subject_has_a_namespace),
     ]
 }

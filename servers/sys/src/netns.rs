@@ -4,10 +4,11 @@
 //! That cannot be taken back, so it is first tried in a child.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 
-/// Moves the calling thread, and what it starts, into a network namespace of its own, with the loopback interface up. Call it before
-/// any other thread exists: those stay where they are.
+/// Moves the calling thread, and what it starts, into a network namespace of its own, with the loopback interface up. Other threads stay
+/// where they are, and the first time there should be none: a process with several cannot get a user namespace (EINVAL). In one that it
+/// has got, or as root, it may move on to another by itself.
 ///
 /// # Errors
 /// Not permitted, or unknown to the kernel: the process is then where it was.
@@ -34,6 +35,16 @@ pub fn enter() -> io::Result<()> {
             }
         }
     }
+}
+
+/// Moves the calling thread into the network namespace of the process's first thread.
+///
+/// # Errors
+/// Those of open(2) and setns(2): EPERM without privileges in the user namespace that it belongs to.
+pub fn follow() -> io::Result<()> {
+    let first = std::fs::File::open("/proc/self/ns/net")?;
+    let network = rustix::thread::LinkNameSpaceType::Network;
+    Ok(rustix::thread::move_into_link_name_space(first.as_fd(), Some(network))?)
 }
 
 /// As somebody without privileges.
