@@ -18,6 +18,7 @@ pub(super) fn again(args: &Args, name: &str, id: &str) -> String {
         ("--pid", args.pid.map(|p| p.to_string())),
         ("--case", Some(id.to_owned())),
         ("--seed", Some(args.seed.to_string())),
+        ("--repeat", (args.repeat > 1).then(|| args.repeat.to_string())),
     ] {
         if let Some(value) = value {
             words.extend([flag.to_owned(), quoted(&value)]);

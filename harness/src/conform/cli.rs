@@ -4,15 +4,17 @@ use super::again::again;
 use super::apart;
 use super::case::{Case, Need};
 use super::control::Control;
-use super::expect::{self, Expect};
+use super::expect;
 use super::fault::{Fault, What};
+use super::named::judged;
 use super::output::Files;
 use super::render;
+use super::repeat;
 use super::runner::{self, Options};
 use super::scene::Effort;
 use super::select::select;
-use super::subject::{Nature, Origin, Subject};
-use super::subjects::{self, Judged, address, kind_of, model_subject};
+use super::subject::Subject;
+use super::subjects::Judged;
 use crate::interrupt::Interrupt;
 use record::Exit;
 use record::conform::{CaseResult, CaseVerdict, Conformance};
@@ -20,7 +22,7 @@ use service::Kind;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Cases at a time: they wait more than they work.
 const LANES: u8 = 3;
@@ -82,6 +84,9 @@ pub struct Args {
     /// Shorter forms of the cases
     #[arg(long, help_heading = "Cases")]
     pub(super) quick: bool,
+    /// Run them so many times; the worst verdict of a case counts, and those that were not the same each time are named
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=100), help_heading = "Cases")]
+    pub(super) repeat: u8,
     /// Cases at a time, each with an instance of the subject to itself; those that would disturb each other are run one by one
     #[arg(long, value_name = "N", default_value_t = LANES, value_parser = clap::value_parser!(u8).range(1..=16), help_heading = "Cases")]
     pub(super) lanes: u8,
@@ -114,9 +119,9 @@ pub fn command(args: &Args) -> Exit {
     }
 }
 
-type Failure = (Exit, String);
+pub(super) type Failure = (Exit, String);
 
-fn usage(text: impl Into<String>) -> Failure {
+pub(super) fn usage(text: impl Into<String>) -> Failure {
     (Exit::Usage, text.into())
 }
 
@@ -249,17 +254,28 @@ fn judge(
     let options =
         Options { effort, strict: args.strict, seed: args.seed, until: None, lanes: args.lanes.into() };
     let today = jiff::Zoned::now().date();
-    let mut trouble = None;
-    let done = runner::run(subject, control, cases, &options, &|| interrupt.asked(), |subject, result| {
-        result.again = again(args, &subject.name, &result.id);
-        expect::apply(&judged.expect, today, result);
-        let _ = render::case(out, result);
-        if let Err(error) = script(args, subject, result, out) {
-            trouble = Some(error);
+    let (mut trouble, mut runs) = (None, Vec::new());
+    for number in 1..=args.repeat {
+        let _ = render::run(out, number, args.repeat);
+        let stop = || interrupt.asked();
+        runs.push(runner::run(subject, control, cases, &options, &stop, |subject, result| {
+            result.again = again(args, &subject.name, &result.id);
+            expect::apply(&judged.expect, today, result);
+            let _ = render::case(out, result);
+            if let Err(error) = script(args, subject, result, out) {
+                trouble = Some(error);
+            }
+        }));
+        // Each run has a fresh one.
+        subject.forget();
+        if stop() {
+            break;
         }
-    });
-    subject.forget();
+    }
+    let times = runs.len();
+    let (done, unsteady) = repeat::worst(runs).ok_or((Exit::Broken, "no run was made".to_owned()))?;
     let _ = render::end(out, &done);
+    let _ = render::steadiness(out, times, &unsteady);
     trouble.map_or(Ok(done), |error| Err((Exit::Broken, error)))
 }
 
@@ -295,70 +311,4 @@ fn conclude(runs: &[Conformance], unfit: bool, interrupted: bool) -> Result<Exit
         return Err(usage("none of the cases can be run with this subject"));
     }
     Ok(Exit::Fine)
-}
-
-/// The subjects of the command line.
-fn judged(args: &Args) -> Result<Vec<Judged>, Failure> {
-    let exe =
-        std::env::current_exe().map_err(|e| (Exit::Broken, format!("cannot find this program: {e}")))?;
-    if let Some(path) = &args.subjects {
-        let mut all = subjects::read(path, &exe, args.seed).map_err(usage)?;
-        if let Some(name) = &args.subject {
-            all.retain(|one| one.subject.name == *name);
-            if all.is_empty() {
-                return Err(usage(format!("{} has no subject `{name}`", path.display())));
-            }
-        }
-        if args.concurrent {
-            all.iter_mut().for_each(|one| one.subject.nature = Nature::Concurrent);
-        }
-        return Ok(all);
-    }
-    let mut subject = subject(args, &exe)?;
-    if let Some(family) = &args.family {
-        subjects::set_family(&mut subject, family).map_err(usage)?;
-    }
-    subjects::check_pair(subject.family, subject.kind).map_err(usage)?;
-    subjects::set_dialogue(&mut subject, args.send.as_deref(), args.reply.as_deref(), args.service)
-        .map_err(usage)?;
-    if args.concurrent {
-        subject.nature = Nature::Concurrent;
-    }
-    Ok(vec![Judged { expect: expectations(args)?, ..Judged::new(subject) }])
-}
-
-fn expectations(args: &Args) -> Result<Vec<Expect>, Failure> {
-    let Some(path) = &args.expect else { return Ok(Vec::new()) };
-    let text =
-        std::fs::read_to_string(path).map_err(|e| usage(format!("cannot read {}: {e}", path.display())))?;
-    expect::parse(&text).map_err(|e| usage(format!("{}: {e}", path.display())))
-}
-
-fn subject(args: &Args, exe: &Path) -> Result<Subject, Failure> {
-    if args.pid.is_some() && !args.command.is_empty() {
-        return Err(usage("--pid goes with an address; the process of a command is known"));
-    }
-    match (&args.target, args.command.is_empty()) {
-        (Some(_), false) => Err(usage("give either a target or `--listen URL -- COMMAND`, not both")),
-        (None, true) => Err(usage(
-            "give a target (an address or a model), `--listen URL -- COMMAND` or `--subjects FILE`",
-        )),
-        (None, false) => {
-            let listen = args
-                .listen
-                .as_deref()
-                .ok_or_else(|| usage("a command needs --listen URL: where it listens"))?;
-            let url = address(listen).map_err(usage)?;
-            let kind = kind_of(args.service, &url);
-            let name = args.command.iter().map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ");
-            let origin = Origin::Foreign { guard: exe.to_owned(), argv: args.command.clone(), url };
-            Ok(Subject::new(name, origin, kind, args.seed))
-        }
-        (Some(target), true) if target.contains(':') => {
-            let url = address(target).map_err(usage)?;
-            let kind = kind_of(args.service, &url);
-            Ok(Subject::new(target.clone(), Origin::Address { url, pid: args.pid }, kind, args.seed))
-        }
-        (Some(model), true) => model_subject(model, model, args.service, exe, args.seed).map_err(usage),
-    }
 }

@@ -40,6 +40,23 @@ pub(super) fn subject(out: &mut dyn Write, name: &str, url: &str, facts: Facts) 
     writeln!(out, "{name} at {url}: {}", facts.text())
 }
 
+/// Which of several runs begins.
+pub(super) fn run(out: &mut dyn Write, number: u8, of: u8) -> io::Result<()> {
+    if of > 1 { writeln!(out, "run {number} of {of}") } else { Ok(()) }
+}
+
+/// What several runs had in common.
+pub(super) fn steadiness(out: &mut dyn Write, runs: usize, unsteady: &[String]) -> io::Result<()> {
+    match (runs, unsteady.len()) {
+        (0 | 1, _) => Ok(()),
+        (_, 0) => writeln!(out, "steady: each case was judged alike in {runs} runs"),
+        (_, count) => {
+            writeln!(out, "not steady: {count} cases were not judged alike in {runs} runs")?;
+            unsteady.iter().try_for_each(|line| writeln!(out, "  {line}"))
+        }
+    }
+}
+
 /// One line a case, as it ends.
 pub(super) fn case(out: &mut dyn Write, result: &CaseResult) -> io::Result<()> {
     let expected = match result.expected.as_ref().map(|e| e.met) {

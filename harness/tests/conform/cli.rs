@@ -129,6 +129,28 @@ fn namespaces() -> Result<(), String> {
     }
 }
 
+/// A server that is well the first time it is started and dies of SIGPIPE from then on: three runs tell, and the worst counts.
+fn repeated() -> Result<(), String> {
+    let folder = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let (exe, flag) = (exe()?, folder.path().join("started"));
+    let script = format!(
+        "mutant=sigpipe-dies; mkdir {} && mutant=sound; exec {exe} --mutant $mutant --listen tcp://127.0.0.1:{{port}}",
+        flag.display()
+    );
+    let with = |repeat: &'static str, script: &str| {
+        let mut args = vec!["--listen", "tcp://127.0.0.1:0", "--quick", "--lanes", "1", "--repeat", repeat];
+        args.extend(["--case", "sigpipe/fin", "--case", "stream/exact", "--", "/bin/sh", "-c"]);
+        args.into_iter().map(str::to_owned).chain([script.to_owned()]).collect::<Vec<_>>()
+    };
+    let run = |repeat, code, says: &str| {
+        let args = with(repeat, &script);
+        exits(&args.iter().map(String::as_str).collect::<Vec<_>>(), code, says)
+    };
+    run("3", 1, "5.1 sigpipe/fin: OK, FAILED, FAILED")?;
+    run("2", 1, "steady: each case was judged alike in 2 runs")?;
+    run("0", 2, "--repeat")
+}
+
 /// A server that speaks none of our services, given a message and what answers it; a wrong answer is found before any case is run.
 fn raw_subject() -> Result<(), String> {
     let exe = exe()?;
@@ -167,6 +189,7 @@ pub(crate) fn tests() -> Vec<Test> {
         Test::new("cli::nobody_there_is_unfit", || exits(&["tcp://127.0.0.1:1"], 3, "refused")),
         Test::new("cli::a_failure_is_found_and_says_how_to_repeat_it", found),
         Test::new("cli::namespaces", namespaces),
+        Test::new("cli::repeated", repeated),
         Test::new("cli::raw_subject", raw_subject),
         Test::new("cli::foreign_command", foreign_command),
         Test::new("cli::a_command_at_an_ipv6_address", over_ipv6),
