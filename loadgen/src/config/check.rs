@@ -102,6 +102,9 @@ impl Config {
         if let Some(problem) = self.check_life() {
             return Some(problem);
         }
+        if self.gso && self.url.family != Family::Udp {
+            return Some("`--gso` is about UDP: leave it out, or write udp://".to_owned());
+        }
         if self.is_datagram() {
             return crate::datagram::problem(self).or_else(|| self.check_size());
         }

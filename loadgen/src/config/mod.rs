@@ -60,6 +60,8 @@ pub struct Config {
     pub words: BTreeMap<String, Vec<String>>,
     /// Requests out at a time on one connection, whose replies come in their order; 1 for one after the other.
     pub pipeline: u32,
+    /// Datagrams that are due together go through the kernel as one, where they can: [`sys::datagram::Segments::Joined`].
+    pub gso: bool,
     /// Replies after which a connection is closed; `None` for no limit.
     pub requests_per_connection: Option<NonZeroU64>,
     /// How long connections live beside that, and what follows them.
@@ -191,6 +193,7 @@ impl Config {
             http: None,
             words: BTreeMap::new(),
             pipeline: 1,
+            gso: false,
             requests_per_connection: None,
             life: Life::default(),
             idle: 0,

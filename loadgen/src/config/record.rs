@@ -40,6 +40,7 @@ impl Config {
             reconnect: Some(self.life.reconnect.name().to_owned()),
             connect_rate_per_s: self.life.connect_rate_per_s,
             pipeline: u64::from(self.pipeline),
+            gso: self.gso,
             processes: u64::from(self.processes),
             idle: u64::from(self.idle),
             source: self.sources().map(|sources| sources.to_string()),

@@ -8,7 +8,7 @@ use record::misfit::After;
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 use sys::clock::monotonic_ns;
-use sys::datagram::{self, Burst};
+use sys::datagram::{self, Burst, Segments};
 
 /// Tries in the time there is, at least: one datagram may get lost, which says nothing.
 const TRIES: u64 = 4;
@@ -16,7 +16,7 @@ const TRIES: u64 = 4;
 /// Asks again and again until one answer is right or the time is up (see [`insist`]). `accepts` is that the datagram could be sent.
 pub(crate) fn look(config: &Config) -> After {
     let Some(mut speaker) = Speaker::new(config, u32::MAX) else { return After::default() };
-    let mut burst = Burst::new(1, speaker::room(config));
+    let mut burst = Burst::new(1, speaker::room(config), Segments::Single);
     let mut share_ns = None;
     insist(config, |sight, deadline_ns| {
         let now = monotonic_ns();

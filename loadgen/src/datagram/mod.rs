@@ -40,7 +40,7 @@ use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
-use sys::datagram::{self, Burst};
+use sys::datagram::{self, Burst, Segments};
 use sys::epoll::Epoll;
 use sys::{Event, Interest, Poller as _};
 
@@ -142,7 +142,7 @@ impl<'a> Engine<'a> {
             next_sweep_ns: 0,
             epoll: Epoll::new().map_err(Error::Setup)?,
             events: Vec::with_capacity(256),
-            burst: Burst::new(batch, room),
+            burst: Burst::new(batch, room, if config.gso { Segments::Joined } else { Segments::Single }),
             messages: vec![Vec::with_capacity(room); batch],
             source,
             stage: Stage::WarmUp,
@@ -334,6 +334,10 @@ impl<'a> Engine<'a> {
                     let bytes = (RECEIVE_BUFFERS / self.config.connections as usize).min(LARGE_BUFFER);
                     // As much as may be had; what does not suffice shows in the drops.
                     let _ = (bytes > SMALL_BUFFER).then(|| datagram::set_receive_buffer(fd.as_fd(), bytes));
+                }
+                if self.config.gso {
+                    // A kernel that does not know it brings them one by one.
+                    let _ = datagram::take_segments(fd.as_fd());
                 }
                 let added = self.epoll.add(fd.as_fd(), socket.key(), Interest::READ);
                 socket.fd = Some(fd);

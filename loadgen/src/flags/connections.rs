@@ -13,6 +13,9 @@ pub(crate) struct ConnectionFlags {
     /// Requests out at a time on each connection
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     pipeline: u32,
+    /// UDP: datagrams of one length that are due together go through the kernel as one (UDP_SEGMENT), and come as one (UDP_GRO)
+    #[arg(long, hide_short_help = true, help_heading = "Requests")]
+    gso: bool,
     /// How bytes come and go: epoll, uring
     #[arg(
         long,
@@ -54,6 +57,7 @@ fn parse_reconnect(text: &str) -> Result<Reconnect, String> {
 impl ConnectionFlags {
     pub(crate) fn apply(&self, config: &mut Config) -> Result<(), Error> {
         config.pipeline = self.pipeline;
+        config.gso = self.gso;
         config.engine = self.engine;
         let (least, most) = match self.requests_per_connection {
             Some(Draw::Uniform(least, most)) => (Some(least), Some(most)),

@@ -48,6 +48,8 @@ fn what_datagrams_cannot_do_gets_one_line_and_exit_2() {
         (&["-c", "1", "udp://127.0.0.1:80", "tcp://127.0.0.1:80"], "at least 2 connections"),
         (&["--engine", "uring", "udp://127.0.0.1:80"], "speaks streams"),
         (&["--lifetime", "1s", "udp://127.0.0.1:80"], "datagrams have none"),
+        (&["--gso", "unixgram:/tmp/x"], "about UDP"),
+        (&["--gso", "tcp://127.0.0.1:80"], "about UDP"),
         (&["--idle", "5", "unixgram:@x"], "for streams"),
     ]);
 }

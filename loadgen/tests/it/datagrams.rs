@@ -76,6 +76,28 @@ fn every_service_size_and_loop_is_served_without_trouble() {
     }
 }
 
+/// Requests that leave as one and answers that come as one are counted, checked and told apart as any others: the postman gets them one by
+/// one, drops one in four and answers one in four twice.
+#[test]
+fn joined_datagrams_are_the_same_requests() {
+    for (size, pacing) in [(16, Pacing::Closed), (1_400, Pacing::Closed), (64, open_loop(20_000.0))] {
+        let postman = Postman::start(Family::Udp, |n, message, route| match n % 4 {
+            1 => Letters::new(),
+            2 => vec![(route, message.to_vec()), (route, message.to_vec())],
+            _ => vec![(route, message.to_vec())],
+        });
+        let mut config = closed(&postman, 2, 16, 400);
+        (config.gso, config.pacing, config.ask.size) = (true, pacing, size);
+        config.timeout = Duration::from_millis(100);
+        let (load, datagrams) = counted(&config);
+        let late = datagrams.late;
+        let expected = Datagrams { received: 400, lost: 100, duplicated: 100, late, ..without_trouble(400) };
+        assert_eq!(Datagrams { reordered: 0, ..datagrams }, expected, "{size} {pacing:?}");
+        assert_eq!((load.requests.completed, load.bytes.received), (300, 400 * size));
+        assert!(load.config.gso);
+    }
+}
+
 #[test]
 fn what_is_dropped_is_lost_and_frees_its_place() {
     for family in FAMILIES {

@@ -153,6 +153,9 @@ pub struct LoadConfig {
     /// Requests out at a time on one connection; 0 in files of older versions.
     #[serde(default)]
     pub pipeline: u64,
+    /// Datagrams that were due together went through the kernel as one (UDP_SEGMENT, UDP_GRO).
+    #[serde(default)]
+    pub gso: bool,
     /// What is said and expected in `raw` and `http`, in the words of the command line, by flag; files with their length and digest.
     #[serde(default)]
     pub request: BTreeMap<String, Vec<String>>,

@@ -65,6 +65,13 @@ impl Control {
         self.len += align(len);
     }
 
+    /// The length of the datagrams that came in one buffer, where several did; `header` is what the kernel made of the one with this room.
+    pub(crate) fn segment(&self, header: &libc::msghdr) -> Option<u16> {
+        let mut received = Received::default();
+        Self::read(&self.bytes[..super::message::used(header)], &mut received);
+        received.segment
+    }
+
     /// Enters what the kernel has said into `received`; what is unknown or cut is passed over.
     pub(crate) fn read(bytes: &[u8], received: &mut Received) {
         let mut rest = bytes;

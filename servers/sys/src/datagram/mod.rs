@@ -14,7 +14,7 @@ mod sockets;
 mod tests;
 
 pub use batch::{Inbound, Outbound};
-pub use burst::Burst;
+pub use burst::{Burst, Segments};
 use control::Control;
 pub use message::{Received, Wait, recv, send, send_segments};
 pub use peer::{Local, Peer, Route};

@@ -238,7 +238,7 @@ fn a_burst_goes_out_and_comes_in_with_its_bytes_alone() {
             Client { nonblocking: true, ..Client::default() }.open(&server.url.address, server.url.family);
         let (fd, _) = fd.unwrap();
         let messages: Vec<Vec<u8>> = (0..5_u8).map(|n| vec![n; usize::from(n) * 10]).collect();
-        let mut burst = Burst::new(5, 30);
+        let mut burst = Burst::new(5, 30, Segments::Single);
         assert_eq!(burst.send(fd.as_fd(), &messages).unwrap(), 5);
         assert_eq!(burst.send(fd.as_fd(), &messages[3..4]).unwrap(), 1);
         let mut buffer = [0; 64];
@@ -258,5 +258,45 @@ fn a_burst_goes_out_and_comes_in_with_its_bytes_alone() {
         for want in [1, 5] {
             assert_eq!(burst.recv(fd.as_fd(), want).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
         }
+    }
+}
+
+/// Lengths that can be joined and such that cannot, in every order: each arrives as one datagram, and an echo that comes joined is taken apart.
+#[test]
+fn a_joined_burst_is_the_same_datagrams() {
+    let [(server, _), ..] = servers();
+    take_segments(server.fd.as_fd()).unwrap();
+    let (fd, _) = client(&server, Client { nonblocking: true, ..Client::default() });
+    take_segments(fd.as_fd()).unwrap();
+    let mut burst = Burst::new(200, 30, Segments::Joined);
+    let of = |lens: &[usize]| -> Vec<Vec<u8>> {
+        lens.iter().enumerate().map(|(n, len)| vec![n as u8; *len]).collect()
+    };
+    let long = [[64; 70].as_slice(), &[30_000; 3]].concat();
+    for lens in [&[9, 9, 9, 4, 9][..], &[4, 9, 9, 0, 0, 4], &[1, 2, 3], &[5, 4, 3], &long, &[7]] {
+        let messages = of(lens);
+        assert_eq!(burst.send(fd.as_fd(), &messages).unwrap(), messages.len());
+        let (mut buffer, mut came, mut back) = (vec![0; ROOM], Vec::new(), Vec::new());
+        while came.len() < messages.len() {
+            let got = recv(server.fd.as_fd(), Family::Udp, &mut buffer, Wait::Socket).unwrap();
+            let whole = &buffer[..got.len];
+            match got.segment {
+                Some(segment) => came.extend(whole.chunks(segment.into()).map(<[u8]>::to_vec)),
+                None => came.push(whole.to_vec()),
+            }
+            let pieces = [IoSlice::new(whole)];
+            match got.segment {
+                Some(segment) => {
+                    send_segments(server.fd.as_fd(), &pieces, &got.route, segment, Wait::Socket).unwrap();
+                }
+                None => say(&server.fd, whole, &got.route).unwrap(),
+            }
+        }
+        assert_eq!(came, messages);
+        while back.len() < messages.len() {
+            let count = burst.recv(fd.as_fd(), 3).unwrap();
+            back.extend((0..count).map(|at| burst.get(at).to_vec()));
+        }
+        assert_eq!(back, messages);
     }
 }
