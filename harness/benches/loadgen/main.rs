@@ -5,6 +5,7 @@
 //! installed are skipped aloud; results with their date stand in docs/LOADGEN.md.
 #![allow(clippy::expect_used, reason = "a bench that cannot run says why by failing")]
 
+mod datagrams;
 mod favour;
 mod promises;
 mod rivals;
@@ -32,7 +33,7 @@ struct Effort {
 /// An experiment, and its name.
 type Experiment = (&'static str, fn(Effort));
 
-const EXPERIMENTS: [Experiment; 7] = [
+const EXPERIMENTS: [Experiment; 8] = [
     ("http", http),
     ("echo-epoll", echo_of_the_zoo),
     ("echo-bare", echo_in_c),
@@ -40,6 +41,7 @@ const EXPERIMENTS: [Experiment; 7] = [
     ("lag", promises::lag),
     ("start", promises::start),
     ("memory", promises::memory),
+    ("udp", datagrams::udp),
 ];
 
 /// A line on standard output.

@@ -29,7 +29,7 @@ fn engines() -> impl Iterator<Item = Mechanism> {
 }
 
 /// Runs the generator; its result. `None` where the machine spoiled the run.
-fn run(engine: Mechanism, args: &[&str]) -> Option<Load> {
+pub(crate) fn run(engine: Mechanism, args: &[&str]) -> Option<Load> {
     let (printed, _) = run_pinned(
         loadgen(&[&["-q", "--json", "-", "--engine", engine.name()], args].concat()),
         Duration::from_secs(120),

@@ -17,7 +17,7 @@ use sys::{Event, Family, Interest, Poller as _};
 impl Engine<'_> {
     /// True where what happens counts.
     pub(super) fn counting(&self) -> bool {
-        self.stage != Stage::WarmUp
+        self.course.stage != Stage::WarmUp
     }
 
     /// Handles one event; returns the clock behind it.
@@ -79,7 +79,7 @@ impl Engine<'_> {
             if there.request.arrival.counted {
                 self.recorder.datagrams.sent += 1;
             }
-            if self.stage != Stage::WarmUp {
+            if self.course.stage != Stage::WarmUp {
                 self.recorder.bytes.sent += message.len() as u64;
             }
         }
@@ -130,7 +130,7 @@ impl Engine<'_> {
         self.ever_answered = true;
         let socket = &mut self.sockets[i];
         let answer = self.burst.get(at);
-        if self.stage != Stage::WarmUp {
+        if self.course.stage != Stage::WarmUp {
             self.recorder.bytes.received += answer.len() as u64;
             self.recorder.datagrams.received += 1;
         }
@@ -182,11 +182,11 @@ impl Engine<'_> {
     fn complete(&mut self, i: usize, request: &Request, now: u64) {
         let service_ns = now.saturating_sub(request.begun_ns);
         let latency_ns = now.saturating_sub(request.arrival.due_ns);
-        self.recorder.datagrams.late += u64::from(service_ns > self.timeout_ns);
+        self.recorder.datagrams.late += u64::from(service_ns > self.course.timeout_ns);
         let times = Times { latency_ns, service_ns: Some(service_ns), first_byte_ns: service_ns };
-        self.recorder.completed(now, times, self.timeout_ns);
+        self.recorder.completed(now, times, self.course.timeout_ns);
         self.log(i, request, Outcome::Completed, now);
-        self.waiting_since_ns = now;
+        self.course.waiting_since_ns = now;
         self.silent = false;
     }
 
@@ -247,7 +247,7 @@ impl Engine<'_> {
         if refused && unix {
             // The server's socket is gone for good: neither will what is out be answered, nor can anything be sent.
             self.fail_all(i, failure, now);
-            self.close(i);
+            self.close_socket(i);
             return self.rest(i, now);
         }
         // UDP: what was sent before has found nobody. The call itself is as good as new.
@@ -309,6 +309,6 @@ impl Engine<'_> {
     /// A request of the window has found its end.
     fn resolved(&mut self, now: u64) {
         self.open -= 1;
-        self.last_resolved_ns = now;
+        self.course.last_resolved_ns = now;
     }
 }

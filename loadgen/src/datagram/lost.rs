@@ -66,7 +66,7 @@ impl Engine<'_> {
                 if there.state != State::Out {
                     continue;
                 }
-                let due = there.request.begun_ns.saturating_add(self.timeout_ns);
+                let due = there.request.begun_ns.saturating_add(self.course.timeout_ns);
                 if due > now {
                     next = next.min(due);
                     continue;
@@ -81,7 +81,7 @@ impl Engine<'_> {
         }
         let grain = GRAIN_NS + places * PLACE_NS;
         // What begins from now on is not due before a timeout from now.
-        self.next_sweep_ns = next.min(now.saturating_add(self.timeout_ns)).max(now + grain);
+        self.next_sweep_ns = next.min(now.saturating_add(self.course.timeout_ns)).max(now + grain);
     }
 
     fn give_up(&mut self, i: usize, place: usize, now: u64) {
@@ -90,7 +90,7 @@ impl Engine<'_> {
         let request = socket.vacate(place, State::GivenUp);
         if request.arrival.counted {
             self.open -= 1;
-            self.last_resolved_ns = now;
+            self.course.last_resolved_ns = now;
             self.silent = true;
         }
         if !self.tagged {
@@ -105,7 +105,7 @@ impl Engine<'_> {
     pub(super) fn lose(&mut self, i: usize, request: &Request, now: u64) {
         // By the age that `Recorder::unanswered` goes by: a run that was cut short has lost nothing yet.
         let age_ns = now.saturating_sub(request.arrival.due_ns);
-        let lost = request.arrival.counted && age_ns >= self.timeout_ns;
+        let lost = request.arrival.counted && age_ns >= self.course.timeout_ns;
         self.recorder.datagrams.lost += u64::from(lost);
         self.unanswered(i, request, now);
     }
@@ -116,7 +116,7 @@ impl Engine<'_> {
             return;
         }
         let age_ns = now.saturating_sub(request.arrival.due_ns);
-        self.recorder.unanswered(age_ns, self.timeout_ns, false, request.abort.is_some());
+        self.recorder.unanswered(age_ns, self.course.timeout_ns, false, request.abort.is_some());
         self.log(i, request, Outcome::Unanswered, now);
     }
 }

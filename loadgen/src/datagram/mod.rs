@@ -16,18 +16,19 @@ mod after;
 mod events;
 mod fit;
 mod lost;
+mod places;
 mod socket;
 mod speaker;
 mod stages;
 
 use crate::Error;
-use crate::config::{Config, nanoseconds};
+use crate::config::Config;
 use crate::engine::{
-    LONGEST_WAIT_NS, Meter, Queue, SPIN_NS, Source, Stage, Timeline, Waiting, connection_number,
-    first_think_ns, lag_ns, rest_ns,
+    Course, LONGEST_WAIT_NS, Meter, Queue, Runner, SPIN_NS, Source, Stage, Timeline, Waiting,
+    connection_number, first_think_ns, lag_ns,
 };
 use crate::recorder::Recorder;
-use crate::tally::{Failure, Phase, Tally};
+use crate::tally::Tally;
 use crate::tap::{Entry, Outcome, Tap};
 pub(crate) use after::look as look_after;
 pub(crate) use fit::problem;
@@ -36,13 +37,12 @@ use socket::{MOST_PLACES, Request, Socket};
 use speaker::Speaker;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use sys::clock::monotonic_ns as clock;
-use sys::datagram::{self, Burst, Segments};
+use sys::datagram::{Burst, Segments};
 use sys::epoll::Epoll;
-use sys::{Event, Interest, Poller as _};
+use sys::{Event, Poller as _};
 
 /// Most datagrams of one call, and most bytes of the buffers for them.
 const BATCH: usize = 64;
@@ -60,7 +60,7 @@ const SMALL_BUFFER: usize = 256 << 10;
 pub(crate) struct Engine<'a> {
     config: &'a Config,
     index: u32,
-    timeout_ns: u64,
+    course: Course,
     /// Requests out at a time on a socket.
     depth: usize,
     /// Answers say which request they are for.
@@ -81,8 +81,6 @@ pub(crate) struct Engine<'a> {
     burst: Burst,
     messages: Vec<Vec<u8>>,
     source: Source,
-    stage: Stage,
-    line: Timeline,
     recorder: Recorder,
     meter: Meter,
     /// Requests of the window that are out, without those that were given up.
@@ -92,13 +90,9 @@ pub(crate) struct Engine<'a> {
     ever_answered: bool,
     refusals: u64,
     dial_errors: Tally,
-    /// Since when somebody has waited for an answer and none has come; some were given up since then.
-    waiting_since_ns: u64,
+    /// Somebody has waited for an answer and none has come; some were given up since then.
     silent: bool,
-    last_resolved_ns: u64,
     last_heard_ns: u64,
-    cut_short: bool,
-    gave_up: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -130,7 +124,7 @@ impl<'a> Engine<'a> {
         Ok(Self {
             config,
             index,
-            timeout_ns: nanoseconds(config.timeout),
+            course: Course::new(config, line),
             depth,
             tagged,
             sockets: sockets.ok_or_else(|| Error::Usage("this service needs a stream".to_owned()))?,
@@ -145,8 +139,6 @@ impl<'a> Engine<'a> {
             burst: Burst::new(batch, room, if config.gso { Segments::Joined } else { Segments::Single }),
             messages: vec![Vec::with_capacity(room); batch],
             source,
-            stage: Stage::WarmUp,
-            line,
             recorder: Recorder::new(config.stop)?,
             meter: Meter::default(),
             open: 0,
@@ -155,12 +147,8 @@ impl<'a> Engine<'a> {
             ever_answered: false,
             refusals: 0,
             dial_errors: Tally::new(),
-            waiting_since_ns: 0,
             silent: false,
-            last_resolved_ns: 0,
             last_heard_ns: 0,
-            cut_short: false,
-            gave_up: false,
         })
     }
 
@@ -187,7 +175,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`Error::Setup`] when the poller fails, which it does not.
     pub(crate) fn run(mut self, line: Timeline, stop: &AtomicBool) -> Result<crate::engine::Harvest, Error> {
-        self.line = line;
+        self.course.line = line;
         self.source = Source::new(self.config, line, self.index);
         self.begin_apart();
         loop {
@@ -211,10 +199,10 @@ impl<'a> Engine<'a> {
     /// All sockets are free from the start on; those that think begin at their own times.
     fn begin_apart(&mut self) {
         for i in 0..self.sockets.len() {
-            self.sockets[i].free_since_ns = self.line.start_ns;
+            self.sockets[i].free_since_ns = self.course.line.start_ns;
             if self.config.think.is_some() {
                 let number = connection_number(self.config, self.index, i as u32);
-                self.pause(i, self.line.start_ns + first_think_ns(self.config, number));
+                self.pause(i, self.course.line.start_ns + first_think_ns(self.config, number));
             }
         }
     }
@@ -226,7 +214,7 @@ impl<'a> Engine<'a> {
             // Only what belongs to the load is worth the polling.
             until = until.min(at.saturating_sub(if self.config.think.is_some() { SPIN_NS } else { 0 }));
         }
-        if self.open > 0 || self.stage == Stage::WarmUp {
+        if self.open > 0 || self.course.stage == Stage::WarmUp {
             until = until.min(self.next_sweep_ns);
         }
         until = until.min(self.ends_ns(now));
@@ -246,7 +234,7 @@ impl<'a> Engine<'a> {
     /// Lets every request begin that is due and has a place, and sends what has begun.
     fn pump(&mut self, now: u64) {
         if self.queue.fill(&mut self.source, &mut self.recorder, now) && self.open == 0 && !self.silent {
-            self.waiting_since_ns = now;
+            self.course.waiting_since_ns = now;
         }
         // At most once round: a server that answers at once must not keep the thread here.
         let mut left = self.sockets.len().saturating_mul(self.depth);
@@ -273,11 +261,11 @@ impl<'a> Engine<'a> {
         let Waiting { arrival, turned_ns } = waiting;
         let abort = self.config.aborts.choose(self.config.ask.seed, arrival.k);
         if arrival.counted {
-            if self.stage == Stage::WarmUp {
-                self.open_window(now);
+            if self.course.stage == Stage::WarmUp {
+                self.open(now);
             }
             if self.open == 0 && !self.silent {
-                self.waiting_since_ns = self.waiting_since_ns.max(turned_ns);
+                self.course.waiting_since_ns = self.course.waiting_since_ns.max(turned_ns);
             }
             self.open += 1;
             self.recorder.requests.sent += 1;
@@ -288,7 +276,7 @@ impl<'a> Engine<'a> {
             }
         }
         // A sweep that has nothing to wait for is far off.
-        self.next_sweep_ns = self.next_sweep_ns.min(now.saturating_add(self.timeout_ns));
+        self.next_sweep_ns = self.next_sweep_ns.min(now.saturating_add(self.course.timeout_ns));
         let socket = &mut self.sockets[i];
         socket.stage(Request { arrival, begun_ns: now, abort });
         if !socket.dirty {
@@ -320,97 +308,6 @@ impl<'a> Engine<'a> {
             socket.offered = true;
             socket.free_since_ns = now;
             self.idle.push_back(socket.index);
-        }
-    }
-
-    /// Makes a socket, and offers it.
-    fn open_socket(&mut self, i: usize, now: u64) {
-        let url = &self.config.url;
-        let how = datagram::Client { nonblocking: true, ..datagram::Client::default() };
-        match how.open(&url.address, url.family) {
-            Ok((fd, _)) => {
-                let socket = &mut self.sockets[i];
-                if self.depth > 1 {
-                    let bytes = (RECEIVE_BUFFERS / self.config.connections as usize).min(LARGE_BUFFER);
-                    // As much as may be had; what does not suffice shows in the drops.
-                    let _ = (bytes > SMALL_BUFFER).then(|| datagram::set_receive_buffer(fd.as_fd(), bytes));
-                }
-                if self.config.gso {
-                    // A kernel that does not know it brings them one by one.
-                    let _ = datagram::take_segments(fd.as_fd());
-                }
-                let added = self.epoll.add(fd.as_fd(), socket.key(), Interest::READ);
-                socket.fd = Some(fd);
-                socket.ended = 0;
-                let number = connection_number(self.config, self.index, socket.index);
-                let id = number << 32 | u64::from(socket.generation);
-                let limit =
-                    self.config.life.limit(self.config.requests_per_connection, self.config.ask.seed, id);
-                socket.limit = limit.unwrap_or(u64::MAX);
-                self.sockets_open += 1;
-                self.peak = self.peak.max(self.sockets_open);
-                if self.counting() {
-                    self.recorder.connections_made += 1;
-                }
-                if let Err(error) = added {
-                    self.dial_errors.add(Failure::system(Phase::Connect, &error), 1);
-                    return self.rest(i, now);
-                }
-                self.offer(i, now);
-            }
-            Err(error) => {
-                self.dial_errors.add(Failure::system(Phase::Connect, &error), 1);
-                self.rest(i, now);
-            }
-        }
-    }
-
-    /// Lets the socket go; what the kernel dropped of its answers is kept.
-    fn close(&mut self, i: usize) {
-        let socket = &mut self.sockets[i];
-        socket.dropped += socket.drops();
-        if socket.fd.take().is_some() {
-            self.sockets_open -= 1;
-        }
-        socket.generation = socket.generation.wrapping_add(1);
-        socket.wants_room = false;
-    }
-
-    /// Another socket in the place of this one.
-    fn renew(&mut self, i: usize, now: u64) {
-        self.close(i);
-        self.open_socket(i, now);
-    }
-
-    /// No request on this socket for a while: nobody is there.
-    fn rest(&mut self, i: usize, now: u64) {
-        self.refusals += 1;
-        let socket = &mut self.sockets[i];
-        socket.refusals += 1;
-        let until_ns = now + rest_ns(socket.refusals);
-        self.pause(i, until_ns);
-    }
-
-    /// No request on this socket before then.
-    fn pause(&mut self, i: usize, until_ns: u64) {
-        let socket = &mut self.sockets[i];
-        if !std::mem::replace(&mut socket.resting, true) {
-            self.timers.push(Reverse((until_ns, socket.index)));
-        }
-    }
-
-    /// Lets the sockets go on that have rested.
-    fn wake(&mut self, now: u64) {
-        while let Some(&Reverse((at, i))) = self.timers.peek()
-            && at <= now
-        {
-            self.timers.pop();
-            let i = i as usize;
-            self.sockets[i].resting = false;
-            match self.sockets[i].fd {
-                Some(_) => self.offer(i, now),
-                None => self.open_socket(i, now),
-            }
         }
     }
 

@@ -103,7 +103,8 @@ impl Engine<'_> {
     /// A place whose connection has ended: true where it can take a request, which then connects.
     pub(super) fn follow(&mut self, i: usize, now: u64) -> bool {
         let slot = &mut self.slots[i];
-        if slot.fd.is_some() || !slot.lived || self.ahead || matches!(self.stage, Stage::Drain { .. }) {
+        if slot.fd.is_some() || !slot.lived || self.ahead || matches!(self.course.stage, Stage::Drain { .. })
+        {
             return true;
         }
         match self.config.life.reconnect {
@@ -133,7 +134,7 @@ impl Engine<'_> {
     /// The rest is over.
     pub(super) fn wake(&mut self, i: usize, now: u64) {
         let slot = &mut self.slots[i];
-        if slot.lived && self.config.life.reconnect == Reconnect::Eager && self.stage.is_running() {
+        if slot.lived && self.config.life.reconnect == Reconnect::Eager && self.course.stage.is_running() {
             self.dial(i, now);
         } else {
             self.free(i, now);
@@ -209,7 +210,7 @@ impl Engine<'_> {
         if slot.ends_ns < u64::MAX {
             self.timers.push(Reverse((slot.ends_ns, slot.key())));
         }
-        if self.stage == Stage::Window {
+        if self.course.stage == Stage::Window {
             self.recorder.connections_made += 1;
             self.recorder.connect.add(now.saturating_sub(slot.dialled_ns));
         }

@@ -1,8 +1,8 @@
 //! What happens on a connection: room, bytes, ends, and what a request becomes by it. Not here: connects and planned aborts.
 
 use super::Engine;
+use super::Stage;
 use super::slot::{Read, Request, State};
-use super::stages::Stage;
 use crate::abort;
 use crate::recorder::Times;
 use crate::tally::{Failure, Phase};
@@ -189,10 +189,10 @@ impl Engine<'_> {
                 service_ns: self.source.is_open().then(|| now.saturating_sub(request.begun_ns)),
                 first_byte_ns: request.first_or(now).saturating_sub(request.begun_ns),
             };
-            self.recorder.completed(now, times, self.timeout_ns);
+            self.recorder.completed(now, times, self.course.timeout_ns);
             self.log(i, request, Outcome::Completed, now);
             self.resolved(now);
-            self.waiting_since_ns = now;
+            self.course.waiting_since_ns = now;
         }
         if spent || !reusable {
             // The server has said that no reply follows.
@@ -237,7 +237,7 @@ impl Engine<'_> {
 
     /// Counts an error that belongs to no request.
     pub(super) fn note(&mut self, failure: Failure, chosen: bool) {
-        if self.stage == Stage::Window {
+        if self.course.stage == Stage::Window {
             self.recorder.error(failure, chosen);
         }
     }
@@ -262,6 +262,6 @@ impl Engine<'_> {
     /// A request of the window has found its end.
     pub(super) fn resolved(&mut self, now: u64) {
         self.outstanding -= 1;
-        self.last_resolved_ns = now;
+        self.course.last_resolved_ns = now;
     }
 }

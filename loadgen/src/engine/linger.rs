@@ -25,7 +25,7 @@ impl Engine<'_> {
         let slot = &mut self.slots[i];
         slot.halve();
         slot.state = State::Ending;
-        slot.leave_by_ns = now.saturating_add(self.timeout_ns);
+        slot.leave_by_ns = now.saturating_add(self.course.timeout_ns);
         let until_ns = slot.leave_by_ns;
         if self.watch(i, Interest::READ) {
             self.set_timer(i, until_ns);

@@ -13,6 +13,8 @@
 //!   out when the end has waited for `timeout` is counted as unanswered, with its age.
 
 mod after;
+mod begin;
+mod course;
 mod crowd;
 mod dial;
 mod events;
@@ -28,16 +30,16 @@ mod stages;
 mod uring;
 
 pub(crate) use after::{Sight, insist, look as look_after};
+pub(crate) use begin::{first_think_ns, lag_ns, think_ns};
+pub(crate) use course::{Course, PATIENCE, Runner, Stage};
 pub(crate) use crowd::Crowd;
 pub(crate) use dial::rest_ns;
 pub(crate) use idlers::IdlersSeen;
 pub(crate) use meter::Meter;
 pub(crate) use queue::{Queue, Waiting};
 pub(crate) use source::{Arrival, Source, Timeline};
-pub(crate) use stages::{HURRY_NS, PATIENCE, Stage};
 
-use crate::config::{Config, Mechanism, nanoseconds};
-use crate::draw::Draw;
+use crate::config::{Config, Mechanism};
 use crate::recorder::Recorder;
 use crate::sources::Sources;
 use crate::tally::Tally;
@@ -45,7 +47,6 @@ use crate::tap::Tap;
 use crate::{Error, limits};
 use idlers::Idlers;
 use lines::Lines;
-use service::client::Client as _;
 use slot::{Slot, State};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -69,15 +70,11 @@ pub(crate) const LONGEST_WAIT_NS: u64 = 50_000_000;
 /// that share of the generator's own processor, 60 us for each arrival and never more than all of it above 16,000 a second.
 pub(crate) const SPIN_NS: u64 = 60_000;
 
-/// Keep what is drawn for think times apart from other choices by the same seed and number.
-const THINK_STREAM: u64 = 0x74_68_69_6e_6b;
-const FIRST_STREAM: u64 = 0x66_69_72_73_74;
-
 /// One thread's part of a run.
 pub(crate) struct Engine<'a> {
     config: &'a Config,
     index: u32,
-    timeout_ns: u64,
+    course: Course,
     /// Bytes asked for where a reply must be more than buffers can hold; for echo, which sends as much as it gets, less.
     large: u64,
     slots: Vec<Slot>,
@@ -93,8 +90,6 @@ pub(crate) struct Engine<'a> {
     lines: Option<Lines>,
     buffer: Box<[u8]>,
     source: Source,
-    stage: Stage,
-    line: Timeline,
     recorder: Recorder,
     meter: Meter,
     /// Requests of the window that are out.
@@ -109,11 +104,6 @@ pub(crate) struct Engine<'a> {
     sources: Option<Sources>,
     idlers: Idlers,
     dial_errors: Tally,
-    /// Since when the run waits for a reply: the last one came, or the first request went out into the silence.
-    waiting_since_ns: u64,
-    last_resolved_ns: u64,
-    cut_short: bool,
-    gave_up: bool,
     /// Sockets of clients that vanished, kept until the run is over, and how many there is room for.
     vanished: Vec<OwnedFd>,
     vanish_room: usize,
@@ -182,7 +172,7 @@ impl<'a> Engine<'a> {
         Ok(Self {
             config,
             index,
-            timeout_ns: nanoseconds(config.timeout),
+            course: Course::new(config, line),
             large,
             idle: slots.iter().map(|slot| slot.index).collect(),
             slots,
@@ -196,8 +186,6 @@ impl<'a> Engine<'a> {
             },
             buffer: vec![0; BUFFER].into_boxed_slice(),
             source: Source::new(config, line, index),
-            stage: Stage::WarmUp,
-            line,
             recorder: Recorder::new(config.stop)?,
             meter: Meter::default(),
             outstanding: 0,
@@ -211,10 +199,6 @@ impl<'a> Engine<'a> {
                 (config.idle / config.threads + u32::from(index < config.idle % config.threads)) as usize,
             ),
             dial_errors: Tally::new(),
-            waiting_since_ns: 0,
-            last_resolved_ns: 0,
-            cut_short: false,
-            gave_up: false,
             vanished: Vec::new(),
             vanish_room: limits::room_for_the_vanished(config),
             gone: 0,
@@ -235,7 +219,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// [`Error::Setup`] when the poller fails, which it does not.
     pub(crate) fn run(mut self, line: Timeline, stop: &AtomicBool) -> Result<Harvest, Error> {
-        self.line = line;
+        self.course.line = line;
         self.source = Source::new(self.config, line, self.index);
         for slot in &mut self.slots {
             slot.free_since_ns = line.start_ns;
@@ -262,7 +246,7 @@ impl<'a> Engine<'a> {
             let early_ns = if exact { SPIN_NS } else { 0 };
             until = until.min(at.saturating_sub(early_ns));
         }
-        until = until.min(self.stage.ends_ns(&self.line, now));
+        until = until.min(self.course.ends_ns(now));
         if let Some(due) = self.source.next_due() {
             until = until.min(due.saturating_sub(SPIN_NS));
         }
@@ -274,80 +258,6 @@ impl<'a> Engine<'a> {
         self.await_events(timeout)?;
         self.meter.waited_ns += clock() - before;
         Ok(())
-    }
-
-    /// Lets every request begin that is due and has a connection to go on.
-    fn pump(&mut self, now: u64) {
-        if self.queue.fill(&mut self.source, &mut self.recorder, now) && self.outstanding == 0 {
-            self.waiting_since_ns = now;
-        }
-        let mut now = now;
-        // At most once round: a server that ends every connection at once must not keep the thread here.
-        for _ in 0..self.slots.len() * self.config.pipeline as usize {
-            let Some(&i) = self.idle.front() else { return };
-            if !self.slots[i as usize].usable() {
-                // Its connection has ended since, and another is made first, or none.
-                self.idle.pop_front();
-                self.slots[i as usize].offered = false;
-                continue;
-            }
-            let Some(waiting) = self.queue.next(&mut self.source, &mut self.recorder, now) else { return };
-            self.idle.pop_front();
-            self.slots[i as usize].offered = false;
-            self.begin(i as usize, waiting, now);
-            if self.idle.is_empty() {
-                return;
-            }
-            now = clock();
-        }
-    }
-
-    /// A request begins on a free slot.
-    fn begin(&mut self, i: usize, waiting: Waiting, now: u64) {
-        let Waiting { arrival, turned_ns } = waiting;
-        let abort = self.config.aborts.choose(self.config.ask.seed, arrival.k);
-        let planned = abort.is_some();
-        let abort = abort.filter(|(_, kind)| self.can(*kind));
-        if arrival.counted {
-            if self.stage == Stage::WarmUp {
-                self.open(now);
-            }
-            if self.outstanding == 0 {
-                self.waiting_since_ns = self.waiting_since_ns.max(turned_ns);
-            }
-            self.outstanding += 1;
-            self.recorder.requests.sent += 1;
-            self.recorder.aborts_planned += u64::from(planned);
-            if self.source.is_open() {
-                self.recorder.lag.add(lag_ns(arrival.due_ns, turned_ns, self.slots[i].free_since_ns, now));
-            }
-        }
-        let slot = &mut self.slots[i];
-        let request = slot::Request { arrival, begun_ns: now, first_ns: 0, abort };
-        if slot.request.is_some() {
-            // There is a connection then, and no abort: see `Config::check`.
-            slot.behind.push_back(request);
-            slot.client.write(arrival.k, &mut slot.out);
-            self.send(i);
-            return self.offer(i, now);
-        }
-        slot.request = Some(request);
-        slot.state = State::Busy;
-        slot.think_ns = think_ns(self.config, arrival.k);
-        if abort.is_some() && slot.line.is_some() && !self.take_off(i) {
-            return self.dial(i, now);
-        }
-        let slot = &mut self.slots[i];
-        if slot.fd.is_some() && slot.aborts_in(crate::abort::Phase::Connect) {
-            // The abort is right after a handshake, so this request makes a connection of its own.
-            self.disconnect(i);
-        }
-        if self.slots[i].fd.is_some() {
-            self.speak(i, now);
-            self.offer(i, now);
-        } else {
-            self.dial(i, now);
-        }
     }
 
     /// Lets the connection of a slot go.
@@ -425,8 +335,8 @@ impl<'a> Engine<'a> {
             let wait_ns = first_think_ns(self.config, number);
             let slot = &mut self.slots[i];
             slot.offered = false;
-            slot.thinks_until_ns = self.line.start_ns + wait_ns;
-            self.offer(i, self.line.start_ns);
+            slot.thinks_until_ns = self.course.line.start_ns + wait_ns;
+            self.offer(i, self.course.line.start_ns);
         }
     }
 
@@ -441,30 +351,9 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// How long the connection of request `k` rests behind its reply.
-pub(crate) fn think_ns(config: &Config, k: u64) -> u64 {
-    config.think.map_or(0, |think| think.draw(config.ask.seed, THINK_STREAM, k))
-}
-
-/// How long connection `number` of the run rests before its first request: some share of one rest.
-pub(crate) fn first_think_ns(config: &Config, number: u64) -> u64 {
-    let Some(think) = config.think else { return 0 };
-    let whole = think.draw(config.ask.seed, FIRST_STREAM, number);
-    Draw::Uniform(0, whole).draw(config.ask.seed, FIRST_STREAM, number)
-}
-
 /// The number of a place for connections in the whole run, over all threads and shards.
 pub(crate) fn connection_number(config: &Config, thread: u32, slot: u32) -> u64 {
     let (first, step) = config.share_of_thread(thread);
     let before = config.part.as_ref().map_or(0, |part| part.connections_before);
     first + u64::from(slot) * step + u64::from(config.shard.of.max(1)) * u64::from(before)
-}
-
-/// The generator's own lateness with a request: until it turned to it, and then, once a connection was free, until it began.
-///
-/// Both count where the request waited for a connection in between: the sum may say too much, never too little. Not in it is
-/// the time that a reply lay unread in the kernel, which the generator cannot see; a thread that is too busy to read shows it
-/// in the first part.
-pub(crate) fn lag_ns(due_ns: u64, turned_ns: u64, free_since_ns: u64, begun_ns: u64) -> u64 {
-    turned_ns.saturating_sub(due_ns) + begun_ns.saturating_sub(turned_ns.max(free_since_ns))
 }

@@ -1,123 +1,60 @@
-//! Warm-up, window, end: when one becomes the other, and what is left at the very end. Not here: requests on their way.
+//! What connections do when the window opens and closes, and what is left at the very end. Not here: when that is (`course`), requests
+//! on their way.
 
+use super::course::{Course, Runner};
 use super::slot::State;
-use super::{Engine, Harvest, Timeline};
+use super::{Engine, Harvest, Stage};
 use crate::Error;
-use crate::config::Stop;
 use crate::tap::Outcome;
 
-/// How long an interrupted run waits for replies: nobody watches an interrupt for longer.
-pub(crate) const HURRY_NS: u64 = 100_000_000;
-
-/// A run of a number of requests ends without them when no reply has come for this many timeouts.
-pub(crate) const PATIENCE: u32 = 5;
-
-/// The part of the run that a thread is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stage {
-    WarmUp,
-    Window,
-    /// Nothing begins any more; what is out may still be answered until then.
-    Drain {
-        until_ns: u64,
-    },
-}
-
-impl Stage {
-    /// True while requests may begin.
-    pub(super) const fn is_running(self) -> bool {
-        !matches!(self, Self::Drain { .. })
+impl Runner for Engine<'_> {
+    fn course(&mut self) -> &mut Course {
+        &mut self.course
     }
 
-    /// When the clock alone changes something.
-    pub(crate) fn ends_ns(self, line: &Timeline, now: u64) -> u64 {
-        match self {
-            Self::WarmUp if now < line.start_ns => line.start_ns,
-            Self::WarmUp => line.open_ns,
-            Self::Window => line.close_ns,
-            Self::Drain { until_ns } => until_ns,
-        }
-    }
-}
-
-impl Engine<'_> {
-    /// Goes on to the next stage where it is time; true when the run is over.
-    pub(super) fn turn(&mut self, now: u64, stop: bool) -> Result<bool, Error> {
-        if self.stage == Stage::WarmUp && (now >= self.line.open_ns || stop) {
-            self.open(now);
-        }
-        match self.stage {
-            Stage::WarmUp => {}
-            Stage::Window if stop => {
-                self.cut_short = true;
-                self.close(now, now + HURRY_NS);
-            }
-            Stage::Window if now >= self.line.close_ns => {
-                let until_ns = self.line.close_ns.saturating_add(self.timeout_ns);
-                self.close(now, until_ns);
-            }
-            Stage::Window => return self.turn_by_requests(now),
-            Stage::Drain { .. } => {}
-        }
-        match self.stage {
-            Stage::Drain { until_ns } => Ok(self.outstanding == 0 || now >= until_ns),
-            _ => Ok(self.is_hopeless()),
-        }
-    }
-
-    /// The window opens; called before its first request begins, whatever the clock's grain.
-    pub(super) fn open(&mut self, now: u64) {
-        self.line.open_ns = self.line.open_ns.min(now);
-        self.stage = Stage::Window;
+    fn open(&mut self, now: u64) {
+        self.course.open(now);
         self.recorder.bytes = record::load::Bytes::default();
-        self.recorder.intervals.start(self.line.open_ns);
+        self.recorder.intervals.start(self.course.line.open_ns);
         self.recorder.intervals.living(now, self.live);
         self.meter.open(now);
-        self.waiting_since_ns = now;
-        self.last_resolved_ns = now;
     }
 
-    /// A window that ends with a number of requests.
-    fn turn_by_requests(&mut self, now: u64) -> Result<bool, Error> {
-        if !matches!(self.config.stop, Stop::Requests(_)) {
-            return Ok(self.is_hopeless());
-        }
-        self.recorder.intervals.reach(now)?;
+    fn close(&mut self, now: u64, until_ns: u64) {
+        let closed_ns = self.course.close(now, until_ns);
+        self.source.stop(closed_ns);
+        self.meter.close(now);
+        self.recorder.intervals.close(closed_ns);
+        self.ran_out = self.gone == self.slots.len();
+        self.queue.close(&mut self.recorder, closed_ns);
+    }
+
+    fn reach(&mut self, now: u64) -> Result<(), Error> {
+        self.recorder.intervals.reach(now)
+    }
+
+    fn over_ns(&mut self, now: u64) -> Option<u64> {
         if self.source.is_exhausted(now) && self.queue.is_empty() && self.outstanding == 0 {
-            self.close(self.last_resolved_ns, now);
-            return Ok(true);
+            return Some(self.course.last_resolved_ns);
         }
-        if self.gone == self.slots.len() {
-            self.close(now, now);
-            return Ok(true);
-        }
-        let patience = self.timeout_ns.saturating_mul(u64::from(PATIENCE));
-        let waiting = self.outstanding > 0 || !self.queue.is_empty();
-        if waiting && now.saturating_sub(self.waiting_since_ns) > patience {
-            self.gave_up = true;
-            self.close(now, now);
-            return Ok(true);
-        }
-        Ok(self.is_hopeless())
+        (self.gone == self.slots.len()).then_some(now)
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.outstanding > 0 || !self.queue.is_empty()
+    }
+
+    fn is_drained(&self, _: u64) -> bool {
+        self.outstanding == 0
     }
 
     /// The server has turned away every connection from the beginning.
     fn is_hopeless(&self) -> bool {
         !self.ever_connected && self.refusals >= 3 * self.slots.len() as u64
     }
+}
 
-    /// The window closes at `now`. What is due and did not begin is counted, with its age.
-    fn close(&mut self, now: u64, until_ns: u64) {
-        let closed_ns = now.min(self.line.close_ns);
-        self.source.stop(closed_ns);
-        self.line.close_ns = closed_ns;
-        self.meter.close(now);
-        self.recorder.intervals.close(closed_ns);
-        self.ran_out = self.gone == self.slots.len();
-        self.queue.close(&mut self.recorder, closed_ns);
-        self.stage = Stage::Drain { until_ns };
-    }
-
+impl Engine<'_> {
     /// True once a connection has been made.
     pub(crate) fn is_connected(&self) -> bool {
         self.ever_connected
@@ -130,7 +67,7 @@ impl Engine<'_> {
 
     /// What is left at the end of the run.
     pub(super) fn harvest(mut self, now: u64) -> Harvest {
-        if self.stage == Stage::Window {
+        if self.course.stage == Stage::Window {
             // Hopeless: nothing was ever reached.
             self.close(now, now);
         }
@@ -148,7 +85,7 @@ impl Engine<'_> {
             for request in open.into_iter().filter(|request| request.arrival.counted) {
                 let age_ns = now.saturating_sub(request.arrival.due_ns);
                 let dialling = self.slots[i].state == State::Dialling;
-                self.recorder.unanswered(age_ns, self.timeout_ns, dialling, request.abort.is_some());
+                self.recorder.unanswered(age_ns, self.course.timeout_ns, dialling, request.abort.is_some());
                 self.log(i, request, Outcome::Unanswered, now);
             }
         }
@@ -156,13 +93,13 @@ impl Engine<'_> {
         Harvest {
             recorder: self.recorder,
             meter: self.meter,
-            open_ns: self.line.open_ns,
-            close_ns: self.line.close_ns,
+            open_ns: self.course.line.open_ns,
+            close_ns: self.course.line.close_ns,
             peak: self.peak,
             ever_connected: self.ever_connected,
             dial_errors: self.dial_errors,
-            cut_short: self.cut_short,
-            gave_up: self.gave_up,
+            cut_short: self.course.cut_short,
+            gave_up: self.course.gave_up,
             vanished: self.vanished,
             ran_out: self.ran_out,
             idlers: self.idlers.seen,

@@ -3,6 +3,7 @@
 use super::super::case::{ANY, BASE, Case, Level, Need, Outcome};
 use super::super::evidence;
 use super::super::fault::Fault;
+use super::super::freeze::Frozen;
 use super::super::peer::Peer;
 use super::super::scene::Scene;
 use super::super::subject::Origin;
@@ -27,9 +28,12 @@ pub(super) static OOB: Case = Case {
 fn oob(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let mut peer = Peer::connect(&target, 1)?;
+    // All of it is there before the server reads: a read ends at the mark, and one who waits for an edge then has none for what is behind it.
+    let frozen = Frozen::tree(scene.running()?)?;
     peer.send(b"ab")?;
     sys::option::send_urgent(peer.fd(), b'X').map_err(Fault::harness)?;
     peer.send(b"cd")?;
+    drop(frozen);
     let (mut got, mut buffer) = (Vec::new(), [0; 16]);
     while got.len() < 4 {
         let n = peer.read(&mut buffer).map_err(|f| f.during("the echo of a stream with an urgent byte"))?;

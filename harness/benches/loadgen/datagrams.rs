@@ -1,0 +1,46 @@
+//! UDP: how many requests a second one processor of the generator makes against one of the server, one datagram at a time through the
+//! kernel and joined, and a schedule of a million a second. Not here: what is lost and why (tests).
+
+use super::promises::run;
+use super::{Effort, median, say, support};
+use loadgen::Mechanism;
+use record::Load;
+
+/// The servers: one that answers in batches, and one that takes and gives joined datagrams.
+const SERVERS: [&str; 2] = ["dgram-batched", "dgram-gso"];
+
+/// Sockets, and requests that are out on each in the closed loop.
+const SOCKETS: &str = "4";
+const DEPTH: &str = "64";
+
+/// The schedule of the open loop, in requests a second.
+const RATE: &str = "1M";
+
+/// Rate and cost of each pair of server and way; the schedule over the best of them.
+pub(crate) fn udp(effort: Effort) {
+    let time = format!("{}ms", effort.window.as_millis());
+    for model in SERVERS {
+        let server = support::server_with(model, "echo", &["--listen", "udp://127.0.0.1:0"]);
+        for way in [&[][..], &["--gso"]] {
+            let closed = [&["-c", SOCKETS, "--pipeline", DEPTH, "-d", &time], way].concat();
+            show(&format!("{model}, closed loop {way:?}"), effort, &[&closed[..], &[server.url()]].concat());
+        }
+    }
+    let server = support::server_with("dgram-gso", "echo", &["--listen", "udp://127.0.0.1:0"]);
+    let open = ["-c", SOCKETS, "-R", RATE, "--gso", "-d", &time, "--warm-up", "200ms", server.url()];
+    show(&format!("dgram-gso, open loop at {RATE} [\"--gso\"]"), effort, &open);
+}
+
+fn show(name: &str, effort: Effort, args: &[&str]) {
+    let loads: Vec<Load> = (0..effort.rounds).filter_map(|_| run(Mechanism::Epoll, args)).collect();
+    let middle = |of: &dyn Fn(&Load) -> f64| median(loads.iter().map(of).collect()).unwrap_or(f64::NAN);
+    let rate = middle(&|load| load.throughput_per_s);
+    let cost = middle(&|load| load.generator.cpu_ns_per_request.unwrap_or(f64::NAN));
+    let lost = middle(&|load| load.datagrams.as_ref().map_or(0.0, |d| d.lost as f64 / d.sent.max(1) as f64));
+    let lag = middle(&|load| load.lag_ns.p99.map_or(f64::NAN, |ns| ns as f64 / 1e3));
+    say(&format!(
+        "udp echo, {name}: {rate:.0} requests/s, {cost:.0} ns of the generator's processor each, {:.3} % lost, lag p99 {lag:.1} us (medians of {})",
+        lost * 100.0,
+        loads.len()
+    ));
+}
