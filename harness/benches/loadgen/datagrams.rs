@@ -2,9 +2,12 @@
 //! kernel and joined, and a schedule of a million a second. Not here: what is lost and why (tests).
 
 use super::promises::run;
-use super::{Effort, median, say, support};
+use super::servers::bare_program;
+use super::{Effort, median, run_pinned, say, support};
+use harness::spawn::ToolCommand;
 use loadgen::Mechanism;
 use record::Load;
+use std::time::Duration;
 
 /// The servers: one that answers in batches, and one that takes and gives joined datagrams.
 const SERVERS: [&str; 2] = ["dgram-batched", "dgram-gso"];
@@ -24,11 +27,32 @@ pub(crate) fn udp(effort: Effort) {
         for way in [&[][..], &["--gso"]] {
             let closed = [&["-c", SOCKETS, "--pipeline", DEPTH, "-d", &time], way].concat();
             show(&format!("{model}, closed loop {way:?}"), effort, &[&closed[..], &[server.url()]].concat());
+            let mode = if way.is_empty() { "datagrams" } else { "joined" };
+            show_bare(model, mode, support::address(&server).port(), effort);
         }
     }
     let server = support::server_with("dgram-gso", "echo", &["--listen", "udp://127.0.0.1:0"]);
     let open = ["-c", SOCKETS, "-R", RATE, "--gso", "-d", &time, "--warm-up", "200ms", server.url()];
     show(&format!("dgram-gso, open loop at {RATE} [\"--gso\"]"), effort, &open);
+}
+
+/// The loop in C that sends and receives the same and does nothing else, on the same server.
+fn show_bare(model: &str, mode: &str, port: u16, effort: Effort) {
+    let Some(program) = bare_program() else { return };
+    let (port, time) = (port.to_string(), effort.window.as_millis().to_string());
+    let command = ToolCommand::new(program, [mode, &port, SOCKETS, &time, DEPTH, "64"]);
+    let runs = (0..effort.rounds).filter_map(|_| {
+        let (printed, cpu_ns) = run_pinned(command.clone(), effort.window + Duration::from_secs(60))?;
+        let replies = printed.trim().parse::<f64>().ok().filter(|replies| *replies > 0.0)?;
+        Some((replies / effort.window.as_secs_f64(), cpu_ns as f64 / replies))
+    });
+    let (rates, costs): (Vec<f64>, Vec<f64>) = runs.unzip();
+    let rounds = rates.len();
+    if let Some((rate, cost)) = median(rates).zip(median(costs)) {
+        say(&format!(
+            "udp echo, {model}, bare C loop ({mode}): {rate:.0} requests/s, {cost:.0} ns of its processor each (medians of {rounds})"
+        ));
+    }
 }
 
 fn show(name: &str, effort: Effort, args: &[&str]) {

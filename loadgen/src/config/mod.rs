@@ -16,6 +16,7 @@ use service::http::{Exchange, HttpClient};
 use service::raw::{Dialogue, RawClient};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -300,6 +301,12 @@ impl Config {
             && self.url.ip().is_some_and(|ip| ip.is_ipv4() && ip.ip().is_loopback());
         let many = self.churns() || self.sockets_of_all() > MANY;
         self.sources.clone().or_else(|| (local && many).then(Sources::loopback))
+    }
+
+    /// The address that connection number `dialled` of thread `index`, counted from 0, comes from: in turn over all threads and processes.
+    pub(crate) fn source(&self, sources: &Sources, index: u32, dialled: u64) -> IpAddr {
+        let (first, step) = self.share_of_thread(index);
+        sources.nth(first.wrapping_add(dialled.wrapping_mul(step)))
     }
 
     /// Which arrivals thread `index` makes, as `(first, step)`; the same numbers tell its connections from those of others.

@@ -26,7 +26,10 @@ impl Engine<'_> {
         if self.sockets[i].key() != event.key {
             return clock();
         }
-        if event.write && self.sockets[i].wants_room {
+        if event.hang_up {
+            self.take_refusals(i, Phase::Receive, clock());
+        }
+        if event.write && self.sockets[i].key() == event.key && self.sockets[i].wants_room {
             self.watch(i, Interest::READ);
             self.flush(i);
         }
@@ -230,6 +233,9 @@ impl Engine<'_> {
                 _ => {}
             }
         }
+        if !counted {
+            self.uncount();
+        }
         match place {
             Some(place) => self.end_failed(i, place, failure, now),
             None => self.note(failure),
@@ -238,9 +244,16 @@ impl Engine<'_> {
 
     /// A call on the socket failed.
     fn on_error(&mut self, i: usize, phase: Phase, error: &io::Error, now: u64) {
+        let refused = error.raw_os_error().is_some_and(sys::errno::is_refusal);
+        if refused && self.take_refusals(i, phase, now) {
+            return;
+        }
+        if self.sockets[i].keeps_refusals && error.kind() == io::ErrorKind::ConnectionRefused {
+            // The kernel keeps the message first and sets the error then: what came on another processor may have been taken in between.
+            return;
+        }
         let failure = Failure::system(phase, error);
         let unix = self.config.url.family == Family::Unixgram;
-        let refused = error.raw_os_error().is_some_and(sys::errno::is_refusal);
         if refused && self.counting() {
             self.recorder.datagrams.refused += 1;
         }
@@ -250,7 +263,7 @@ impl Engine<'_> {
             self.close_socket(i);
             return self.rest(i, now);
         }
-        // UDP: what was sent before has found nobody. The call itself is as good as new.
+        // UDP: what was sent before has found nobody, and it is not known which. The call itself is as good as new.
         let socket = &mut self.sockets[i];
         let place = if refused { socket.oldest() } else { None };
         if let Some(place) = place {
@@ -278,15 +291,13 @@ impl Engine<'_> {
     }
 
     /// The request in a place has failed.
-    fn end_failed(&mut self, i: usize, place: usize, failure: Failure, now: u64) {
+    pub(super) fn end_failed(&mut self, i: usize, place: usize, failure: Failure, now: u64) {
         let request = self.sockets[i].vacate(place, State::Over);
         if request.arrival.counted {
             self.recorder.failed(now);
             self.recorder.error(failure, request.abort.is_some());
             self.log(i, &request, Outcome::Failed, now);
             self.resolved(now);
-        } else {
-            self.uncount();
         }
         self.offer(i, now);
     }
@@ -300,7 +311,7 @@ impl Engine<'_> {
     }
 
     /// Counts an error that belongs to no request.
-    fn note(&mut self, failure: Failure) {
+    pub(super) fn note(&mut self, failure: Failure) {
         if self.counting() {
             self.recorder.error(failure, false);
         }

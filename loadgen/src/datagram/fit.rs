@@ -40,8 +40,11 @@ pub(crate) fn problem(config: &Config) -> Option<String> {
                 .to_owned(),
         );
     }
-    if config.idle > 0 || config.sources.is_some() {
-        return Some("`--idle` and `--source` are for streams: leave them out".to_owned());
+    if config.idle > 0 {
+        return Some(
+            "`--idle` is for streams: a socket that sends nothing is nothing to a server of datagrams"
+                .to_owned(),
+        );
     }
     match &config.raw {
         Some(dialogue) if dialogue.turns.len() != 1 || dialogue.banner.is_some() => {

@@ -17,6 +17,7 @@ mod events;
 mod fit;
 mod lost;
 mod places;
+mod refused;
 mod socket;
 mod speaker;
 mod stages;
@@ -89,6 +90,8 @@ pub(crate) struct Engine<'a> {
     peak: u64,
     ever_answered: bool,
     refusals: u64,
+    /// Sockets made so far.
+    dialled: u64,
     dial_errors: Tally,
     /// Somebody has waited for an answer and none has come; some were given up since then.
     silent: bool,
@@ -146,6 +149,7 @@ impl<'a> Engine<'a> {
             peak: 0,
             ever_answered: false,
             refusals: 0,
+            dialled: 0,
             dial_errors: Tally::new(),
             silent: false,
             last_heard_ns: 0,

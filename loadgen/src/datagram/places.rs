@@ -11,7 +11,10 @@ impl Engine<'_> {
     /// Makes a socket, and offers it.
     pub(super) fn open_socket(&mut self, i: usize, now: u64) {
         let url = &self.config.url;
-        let how = datagram::Client { nonblocking: true, ..datagram::Client::default() };
+        let sources = self.config.sources.as_ref();
+        let source = sources.map(|sources| self.config.source(sources, self.index, self.dialled));
+        self.dialled += 1;
+        let how = datagram::Client { nonblocking: true, source, ..datagram::Client::default() };
         match how.open(&url.address, url.family) {
             Ok((fd, _)) => {
                 let socket = &mut self.sockets[i];
@@ -20,6 +23,9 @@ impl Engine<'_> {
                     // As much as may be had; what does not suffice shows in the drops.
                     let _ = (bytes > SMALL_BUFFER).then(|| datagram::set_receive_buffer(fd.as_fd(), bytes));
                 }
+                // Without it the kernel tells of one refusal at a time.
+                socket.keeps_refusals =
+                    url.ip().is_some_and(|peer| datagram::keep_refusals(fd.as_fd(), peer).is_ok());
                 if self.config.gso {
                     // A kernel that does not know it brings them one by one.
                     let _ = datagram::take_segments(fd.as_fd());

@@ -83,6 +83,8 @@ pub(super) struct Socket {
     pub(super) wants_room: bool,
     /// No request until the timer says so.
     pub(super) resting: bool,
+    /// Each refusal comes by itself.
+    pub(super) keeps_refusals: bool,
     /// Refusals since the last answer.
     pub(super) refusals: u32,
     /// Requests that have ended on this socket.
@@ -112,6 +114,7 @@ impl Socket {
             dirty: false,
             wants_room: false,
             resting: false,
+            keeps_refusals: false,
             refusals: 0,
             ended: 0,
             limit: u64::MAX,

@@ -68,6 +68,14 @@ impl Speaker {
             Self::Raw { .. } => None,
         }
     }
+
+    /// The request that this is the head of; `None` where it carries no tag.
+    pub(super) fn asked(&self, request: &[u8]) -> Option<u64> {
+        match self {
+            Self::Ours(client) => client.asked(request),
+            Self::Raw { .. } => None,
+        }
+    }
 }
 
 /// An answer is one datagram: what it holds has to be all of what is expected, and nothing more.

@@ -177,8 +177,7 @@ impl Engine<'_> {
         let (Some(sources), Some(target)) = (&self.sources, self.config.url.ip()) else {
             return socket::connect_start(&self.config.url.address, receive_buffer);
         };
-        let (first, step) = self.config.share_of_thread(self.index);
-        let source = sources.nth(first.wrapping_add(self.dialled.wrapping_mul(step)));
+        let source = self.config.source(sources, self.index, self.dialled);
         self.dialled += 1;
         socket::connect_start_from(source, target, receive_buffer)
     }

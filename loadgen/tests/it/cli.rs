@@ -51,6 +51,7 @@ fn what_datagrams_cannot_do_gets_one_line_and_exit_2() {
         (&["--gso", "unixgram:/tmp/x"], "about UDP"),
         (&["--gso", "tcp://127.0.0.1:80"], "about UDP"),
         (&["--idle", "5", "unixgram:@x"], "for streams"),
+        (&["--source", "127.0.0.2", "unixgram:@x"], "has no source addresses"),
     ]);
 }
 

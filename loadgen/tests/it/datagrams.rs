@@ -1,22 +1,25 @@
 //! Datagram targets: everything that can become of a request is told from everything else, and counted exactly. Not here: the
 //! project's own servers, and what a client's side checks (see `service::datagram`).
 
-use crate::postman::{Letters, Postman, fresh};
+use crate::postman::{Letters, Postman};
 use crate::{check_accounting, checked, config_at, errors, open_loop};
-use loadgen::{Config, Error, Pacing, Stop, run};
+use loadgen::{Config, Pacing, Stop, run};
 use record::load::Datagrams;
 use record::{Load, VerdictState};
 use service::Kind;
+use service::sized::SizedService;
+use std::collections::BTreeMap;
 use std::num::NonZeroU64;
 use std::sync::atomic::Ordering::SeqCst;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use sys::Family;
 use sys::datagram::Route;
 
-const FAMILIES: [Family; 2] = [Family::Udp, Family::Unixgram];
+pub(crate) const FAMILIES: [Family; 2] = [Family::Udp, Family::Unixgram];
 
 /// A closed loop of `requests` on `sockets`, `depth` at a time on each.
-fn closed(postman: &Postman, sockets: u32, depth: u32, requests: u64) -> Config {
+pub(crate) fn closed(postman: &Postman, sockets: u32, depth: u32, requests: u64) -> Config {
     let mut config = config_at(&postman.url, Kind::Echo);
     config.connections = sockets;
     config.pipeline = depth;
@@ -26,7 +29,7 @@ fn closed(postman: &Postman, sockets: u32, depth: u32, requests: u64) -> Config 
 }
 
 /// Runs it; the sums hold, whatever happens.
-fn counted(config: &Config) -> (Load, Datagrams) {
+pub(crate) fn counted(config: &Config) -> (Load, Datagrams) {
     let load = run(config).unwrap();
     check_accounting(&load);
     let datagrams = load.datagrams.clone().unwrap();
@@ -57,7 +60,7 @@ fn every_service_size_and_loop_is_served_without_trouble() {
         ] {
             let postman = match kind {
                 Kind::Echo => Postman::echo(family),
-                Kind::Sized => Postman::service(family, service::sized::SizedService::default()),
+                Kind::Sized => Postman::service(family, SizedService::default()),
                 _ => Postman::service(family, service::greeting::Greeting::default()),
             };
             for (pacing, threads) in [(Pacing::Closed, 1), (open_loop(2_000.0), 2)] {
@@ -237,74 +240,23 @@ fn an_answer_after_the_timeout_is_late_and_has_its_true_latency() {
 }
 
 #[test]
-fn nobody_there_is_said_at_once() {
-    let gone = |url: &str| {
-        let start = Instant::now();
-        let mut config = config_at(url, Kind::Echo);
-        config.stop = Stop::After(Duration::from_secs(600));
-        let error = run(&config).unwrap_err();
-        assert!(start.elapsed() < Duration::from_secs(20));
-        assert!(matches!(error, Error::Unreachable { .. }), "{error}");
-        error.to_string()
-    };
-    let url = Postman::echo(Family::Udp).url.clone();
-    assert!(gone(&url).ends_with("no datagram was answered (ECONNREFUSED)"), "{}", gone(&url));
-    assert!(gone(&fresh(Family::Unixgram)).ends_with("(ECONNREFUSED)"));
-    assert!(gone("unixgram:/nowhere/at/all").ends_with("(ENOENT)"));
-}
-
-#[test]
-fn a_server_that_ends_is_a_refusal_and_the_run_goes_on_to_its_end() {
-    for family in FAMILIES {
-        let postman = Postman::until(&fresh(family), |n, message, route| {
-            (n < 50).then(|| vec![(route, message.to_vec())])
-        });
-        let mut config = closed(&postman, 2, 1, 1);
-        config.stop = Stop::After(Duration::from_millis(400));
-        config.timeout = Duration::from_millis(100);
-        let load = run(&config).unwrap();
-        check_accounting(&load);
-        let (r, datagrams) = (&load.requests, load.datagrams.clone().unwrap());
-        let refused = errors(&load, "receive", "ECONNREFUSED") + errors(&load, "send", "ECONNREFUSED");
-        assert_eq!(r.completed, 50, "{family}");
-        assert!(
-            r.failed > 0 && refused >= r.failed && datagrams.refused >= refused,
-            "{datagrams:?} {load:?}"
-        );
-        assert!(
-            load.after.as_ref().is_some_and(|after| !after.answers && after.tries > 0),
-            "{:?}",
-            load.after
-        );
-        // It is not hammered: each socket rests twice as long as before.
-        assert!(r.sent < 50 + 2 * 12, "{r:?}");
-    }
-}
-
-#[test]
-fn a_unix_server_that_comes_again_is_found_again() {
-    let folder = tempfile::tempdir().unwrap();
-    let url = format!("unixgram:{}", folder.path().join("s").display());
-    let echo = |_, message: &[u8], route| Some(vec![(route, message.to_vec())]);
-    let first =
-        Postman::until(&url, move |n, message, route| if n < 20 { echo(n, message, route) } else { None });
-    let mut config = closed(&first, 2, 1, 100);
-    config.timeout = Duration::from_secs(2);
-    let load = std::thread::scope(|scope| {
-        let run = scope.spawn(|| run(&config).unwrap());
-        first.ended();
-        let second = Postman::until(&url, echo);
-        let load = run.join().unwrap();
-        drop(second);
-        load
+fn sockets_come_from_the_addresses_that_are_named() {
+    let seen = Arc::new(Mutex::new(BTreeMap::new()));
+    let book = Arc::clone(&seen);
+    let postman = Postman::start(Family::Udp, move |_, message, route| {
+        let ip = route.peer.ip().unwrap().ip().to_string();
+        *book.lock().unwrap().entry(ip).or_insert(0) += 1;
+        vec![(route, message.to_vec())]
     });
-    check_accounting(&load);
-    assert!(
-        load.requests.completed > 20 && load.requests.failed > 0,
-        "{:?} {:?}",
-        load.requests,
-        load.errors
-    );
+    let mut config = closed(&postman, 4, 1, 400);
+    config.sources = Some("127.0.0.2,127.0.0.3".parse().unwrap());
+    (config.threads, config.requests_per_connection) = (2, NonZeroU64::new(10));
+    let (load, datagrams) = counted(&config);
+    assert_eq!((load.requests.completed, datagrams), (400, without_trouble(400)));
+    assert_eq!(load.config.source.as_deref(), Some("127.0.0.2,127.0.0.3"));
+    let seen = seen.lock().unwrap();
+    // The two threads of a closed loop may go at different speeds; one of them has one of the addresses.
+    assert!(seen.len() == 2 && seen.values().sum::<u64>() >= 400, "{seen:?}");
 }
 
 #[test]

@@ -24,6 +24,7 @@ mod profiles;
 mod program;
 mod raw;
 mod recorded;
+mod refused;
 mod schedule;
 mod search;
 mod selftest;

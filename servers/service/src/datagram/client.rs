@@ -11,6 +11,9 @@ use crate::digits::Digits;
 use crate::{Kind, Work, pattern};
 use std::io::Write as _;
 
+/// Bytes of a request's head that are enough to tell which it is; shorter requests are told whole.
+pub const HEAD: usize = super::MAX_REQUEST;
+
 /// One client socket: makes requests from the run's seed and checks every byte of the answers.
 #[derive(Clone, Debug)]
 pub struct DatagramClient {
@@ -115,6 +118,15 @@ impl DatagramClient {
     #[must_use]
     pub fn names(&self, answer: &[u8]) -> Option<u64> {
         self.read_tag(answer).ok().filter(|_| self.is_tagged())
+    }
+
+    /// The number of the request of this socket that begins with `head`, [`HEAD`] bytes of it or more; `None` without a tag of this socket.
+    #[must_use]
+    pub fn asked(&self, head: &[u8]) -> Option<u64> {
+        match self.kind {
+            Kind::Sized => self.names(&super::parse(head).ok()?.tag?),
+            _ => self.names(head),
+        }
     }
 
     /// Where in the payload text the message of request `seq` begins.

@@ -3,7 +3,7 @@
 use crate::clients::ask;
 use proptest::prelude::*;
 use service::client::Mismatch;
-use service::datagram::client::{DatagramClient, Seen};
+use service::datagram::client::{DatagramClient, HEAD, Seen};
 use service::datagram::{Answer, DatagramService, MAX_DATAGRAM, Reply, TAG};
 use service::echo::Echo;
 use service::greeting::{GREETING, Greeting};
@@ -49,11 +49,15 @@ fn each_service_answers_and_its_client_is_content() {
         for size in [1, 2, 15, 16, 17, 64, 1_472, 8_192, MAX_DATAGRAM as u64] {
             let client = client(kind, size);
             for seq in [0, 1, 77, u64::MAX] {
-                let answer = reply(kind, &request(&client, seq));
+                let message = request(&client, seq);
+                let answer = reply(kind, &message);
                 let expected =
                     if kind == Kind::Greeting || size < 16 { Seen::Untagged } else { Seen::Answer(seq) };
                 assert_eq!(client.check(seq, &answer), Ok(expected), "{kind} {size} {seq}");
                 assert_eq!(client.is_tagged(), expected != Seen::Untagged);
+                // From its head, as an ICMP message quotes it.
+                let head = &message[..message.len().min(HEAD)];
+                assert_eq!(client.asked(head), client.is_tagged().then_some(seq), "{kind} {size}");
                 if kind != Kind::Greeting {
                     assert_eq!(answer.len() as u64, size);
                 }

@@ -2,6 +2,7 @@
 //! `pass`); where they could come, no room for control messages is given, and the kernel closes them.
 
 use super::{Local, Received, Route};
+use libc::{SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// The head of a control message: its length, head included, the level and the type.
@@ -106,6 +107,11 @@ fn enter(level: i32, kind: i32, data: &[u8], received: &mut Received) {
         (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) => received.dropped = int.unwrap_or(0),
         (libc::SOL_UDP, libc::UDP_GRO) => {
             received.segment = int.and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
+        }
+        (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
+            // struct sock_extended_err: the error number, and who found it. What the kernel itself refuses, the call has said.
+            let icmp = data.get(4).is_some_and(|at| [SO_EE_ORIGIN_ICMP, SO_EE_ORIGIN_ICMP6].contains(at));
+            received.refused = int.and_then(|n| i32::try_from(n).ok()).filter(|_| icmp);
         }
         _ => {}
     }

@@ -33,12 +33,15 @@ pub struct Received {
     pub dropped: u32,
     /// The buffer holds several datagrams of this many bytes, of which the last may be shorter (UDP_GRO).
     pub segment: Option<u16>,
+    /// Not a datagram that came, but the head of one that was sent and brought an ICMP message, which stands for this error number (see
+    /// [`refusal`]).
+    pub refused: Option<i32>,
 }
 
 impl Default for Received {
     fn default() -> Self {
         let route = Route { peer: Peer::NONE, local: Local::Bound };
-        Self { len: 0, truncated: false, route, dropped: 0, segment: None }
+        Self { len: 0, truncated: false, route, dropped: 0, segment: None, refused: None }
     }
 }
 
@@ -49,12 +52,28 @@ impl Default for Received {
 /// # Errors
 /// EAGAIN, EINTR; ECONNREFUSED for what a connected socket sent before, which says nothing about the next datagram.
 pub fn recv(fd: BorrowedFd<'_>, family: Family, buffer: &mut [u8], wait: Wait) -> io::Result<Received> {
+    recv_with(fd, family, buffer, wait.flags())
+}
+
+/// Takes the oldest ICMP message that answered one of the datagrams of a UDP socket that was told to keep them (`keep_refusals`), without
+/// waiting: `refused` of the result is its error number, and `buffer` holds the head of the datagram, as much as the message quoted (548
+/// bytes with the headers in IPv4) and has room. `refused` is `None` for what the kernel noted for another reason.
+///
+/// Taking the last one also takes back the error that the next call on the socket would have met (sock_dequeue_err_skb).
+///
+/// # Errors
+/// EAGAIN: there is none. EINTR.
+pub fn refusal(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    recv_with(fd, Family::Udp, buffer, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
+}
+
+fn recv_with(fd: BorrowedFd<'_>, family: Family, buffer: &mut [u8], flags: i32) -> io::Result<Received> {
     let mut iov = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     let mut peer = Peer::NONE;
     let mut control = Control::new();
     let mut header = header_for_receiving(&mut iov, &mut peer, &mut control, family);
     // SAFETY: the header points to the buffer, the name and the control buffer with their lengths; all live through the call.
-    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, wait.flags()) };
+    let n = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut header, flags) };
     let Ok(len) = usize::try_from(n) else { return Err(io::Error::last_os_error()) };
     peer.len = header.msg_namelen;
     Ok(received(len, header.msg_flags, peer, &control.bytes[..used(&header)]))

@@ -16,11 +16,11 @@ mod tests;
 pub use batch::{Inbound, Outbound};
 pub use burst::{Burst, Segments};
 use control::Control;
-pub use message::{Received, Wait, recv, send, send_segments};
+pub use message::{Received, Wait, recv, refusal, send, send_segments};
 pub use peer::{Local, Peer, Route};
 pub use sockets::{
-    Bound, Client, Counts, answer_socket, bind, bind_group, drops, receive_buffer, set_receive_buffer,
-    set_send_buffer, set_send_patience, take_segments,
+    Bound, Client, Counts, answer_socket, bind, bind_group, drops, keep_refusals, receive_buffer,
+    set_receive_buffer, set_send_buffer, set_send_patience, take_segments,
 };
 
 /// Room for the largest datagram that UDP can bring (a length of 16 bits), in bytes: with a buffer of this size none is cut.

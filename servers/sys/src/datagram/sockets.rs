@@ -6,7 +6,7 @@ use crate::{Address, Family, Stack, Url};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -128,11 +128,13 @@ pub struct Client {
     pub named: bool,
     /// Calls return EAGAIN instead of blocking.
     pub nonblocking: bool,
+    /// UDP: the address to come from, whose port the kernel chooses; `None` leaves both to it. Unix sockets have none.
+    pub source: Option<IpAddr>,
 }
 
 impl Default for Client {
     fn default() -> Self {
-        Self { connected: true, named: true, nonblocking: false }
+        Self { connected: true, named: true, nonblocking: false, source: None }
     }
 }
 
@@ -140,12 +142,16 @@ impl Client {
     /// Makes the socket, and the address to send to.
     ///
     /// # Errors
-    /// ECONNREFUSED, ENOENT (Unix, connected: nobody is there); EADDRNOTAVAIL; EMFILE; Unsupported for streams.
+    /// ECONNREFUSED, ENOENT (Unix, connected: nobody is there); EADDRNOTAVAIL (the source is not this machine's), EADDRINUSE (its
+    /// ports are used up), EINVAL (a loopback source and a target elsewhere); EMFILE; Unsupported for streams.
     pub fn open(self, server: &Address, family: Family) -> io::Result<(OwnedFd, Peer)> {
         match (server, family) {
             (Address::Ip(ip), Family::Udp) => {
                 let socket = Socket::new(Domain::for_address(*ip), Type::DGRAM, Some(Protocol::UDP))?;
                 socket.set_nonblocking(self.nonblocking)?;
+                if let Some(source) = self.source {
+                    socket.bind(&SocketAddr::new(source, 0).into())?;
+                }
                 if self.connected {
                     socket.connect(&(*ip).into())?;
                 }
@@ -237,6 +243,19 @@ pub fn set_send_patience(fd: BorrowedFd<'_>, time: Duration) -> io::Result<()> {
 /// ENOPROTOOPT before Linux 5.0.
 pub fn take_segments(fd: BorrowedFd<'_>) -> io::Result<()> {
     set(fd, libc::SOL_UDP, libc::UDP_GRO, 1)
+}
+
+/// Has the kernel keep each ICMP message that answers a datagram of this UDP socket, with the head of the datagram, until
+/// [`refusal`](super::refusal) takes it; without, it keeps one error and forgets the others (ip(7), IP_RECVERR). As many as fit into the
+/// receive buffer. While there are some, the poller says that an error is pending.
+///
+/// # Errors
+/// Those of setsockopt(2).
+pub fn keep_refusals(fd: BorrowedFd<'_>, peer: SocketAddr) -> io::Result<()> {
+    match peer {
+        SocketAddr::V4(_) => set(fd, libc::IPPROTO_IP, libc::IP_RECVERR, 1),
+        SocketAddr::V6(_) => set(fd, libc::IPPROTO_IPV6, libc::IPV6_RECVERR, 1),
+    }
 }
 
 /// What a socket has in its queues.

@@ -261,6 +261,38 @@ fn a_burst_goes_out_and_comes_in_with_its_bytes_alone() {
     }
 }
 
+/// Each of several datagrams that find nobody is told of, with its bytes, and afterwards the socket is as good as new.
+#[test]
+fn refusals_are_kept_one_by_one() {
+    for url in ["udp://127.0.0.1:0", "udp://[::1]:0"] {
+        let server = match bind(&url.parse().unwrap(), Stack::Dual) {
+            Err(error) if crate::errno::is_no_family(&error) => continue,
+            Err(error) if error.kind() == std::io::ErrorKind::AddrNotAvailable => continue,
+            server => server.unwrap(),
+        };
+        let (fd, _) = client(&server, Client { nonblocking: true, ..Client::default() });
+        let peer = server.url.ip().unwrap();
+        keep_refusals(fd.as_fd(), peer).unwrap();
+        drop(server);
+        let mut head = [0; 4];
+        assert_eq!(refusal(fd.as_fd(), &mut head).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+        let mut burst = Burst::new(8, 16, Segments::Single);
+        let messages: Vec<Vec<u8>> = (0..8).map(|n| vec![n; 9]).collect();
+        let mut sent = 0;
+        while sent < messages.len() {
+            // The refusal of one may meet the call for the next.
+            sent += burst.send(fd.as_fd(), &messages[sent..]).unwrap_or(0);
+        }
+        for n in 0..8 {
+            let wait = Some(Duration::from_secs(5));
+            assert_eq!(crate::socket::wait_readable(&[fd.as_fd()], wait).unwrap(), [true]);
+            let seen = refusal(fd.as_fd(), &mut head).unwrap();
+            assert_eq!((seen.refused, seen.len, head), (Some(libc::ECONNREFUSED), 4, [n; 4]), "{peer}");
+        }
+        assert_eq!(burst.recv(fd.as_fd(), 1).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    }
+}
+
 /// Lengths that can be joined and such that cannot, in every order: each arrives as one datagram, and an echo that comes joined is taken apart.
 #[test]
 fn a_joined_burst_is_the_same_datagrams() {
