@@ -33,6 +33,7 @@ use std::time::Duration;
     after_help = AFTER_HELP,
     after_long_help = abort::LONG_HELP,
     args_conflicts_with_subcommands = true,
+    allow_negative_numbers = true,
     subcommand_negates_reqs = true,
     disable_help_subcommand = true
 )]
@@ -272,7 +273,12 @@ pub(crate) fn say_beside(line: &str) {
 }
 
 fn complain(text: &str, exit: Exit) -> Exit {
-    let _ = writeln!(std::io::stderr(), "loadgen: {text}");
+    // One line, whatever was typed: a line break or an escape sequence within a value is shown as it would be written.
+    let shown: String = text
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect();
+    let _ = writeln!(std::io::stderr(), "loadgen: {shown}");
     exit
 }
 
