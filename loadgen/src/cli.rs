@@ -282,10 +282,10 @@ fn complain(text: &str, exit: Exit) -> Exit {
     exit
 }
 
-/// What clap has to say, without its usage lines, as one line.
+/// What clap has to say, without its usage lines and its advice to pass a flag as a value, as one line.
 fn one_line(text: &str) -> String {
     let lines =
         text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"));
-    let words: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
+    let words: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass")).collect();
+    words.join(" ").replace(" tip: ", "; ").trim_start_matches("error: ").to_owned()
 }

@@ -119,7 +119,9 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--pipeline", "0", "tcp://127.0.0.1:1"], "at least 1"),
         (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
         (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
-        (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
+        (&["--rat", "5", "tcp://127.0.0.1:1"], "found; a similar argument exists: '--rate'"),
+        (&["--weights", "5", "tcp://127.0.0.1:1"], "unexpected argument '--weights' found\n"),
+        (&["-L", "-U", "--latency", "-n", "0", "tcp://127.0.0.1:1"], "no length"),
     ]);
 }
 
