@@ -33,6 +33,7 @@ use std::time::Duration;
     after_help = AFTER_HELP,
     after_long_help = abort::LONG_HELP,
     args_conflicts_with_subcommands = true,
+    allow_negative_numbers = true,
     subcommand_negates_reqs = true,
     disable_help_subcommand = true
 )]
@@ -272,14 +273,19 @@ pub(crate) fn say_beside(line: &str) {
 }
 
 fn complain(text: &str, exit: Exit) -> Exit {
-    let _ = writeln!(std::io::stderr(), "loadgen: {text}");
+    // One line, whatever was typed: a line break or an escape sequence within a value is shown as it would be written.
+    let shown: String = text
+        .chars()
+        .map(|c| if c.is_control() { c.escape_default().to_string() } else { c.to_string() })
+        .collect();
+    let _ = writeln!(std::io::stderr(), "loadgen: {shown}");
     exit
 }
 
-/// What clap has to say, without its usage lines, as one line.
+/// What clap has to say, without its usage lines and its advice to pass a flag as a value, as one line.
 fn one_line(text: &str) -> String {
     let lines =
         text.lines().map(str::trim).take_while(|l| !l.starts_with("Usage:") && !l.starts_with("For more"));
-    let words: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
-    words.join(" ").trim_start_matches("error: ").to_owned()
+    let words: Vec<_> = lines.filter(|line| !line.is_empty() && !line.starts_with("tip: to pass")).collect();
+    words.join(" ").replace(" tip: ", "; ").trim_start_matches("error: ").to_owned()
 }

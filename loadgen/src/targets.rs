@@ -10,7 +10,7 @@
 //! `-n` says how many requests there are, which are shared out as well. Each target has threads of its own, at least one.
 
 use crate::Error;
-use crate::config::{Config, Pacing, Stop};
+use crate::config::{Config, Pacing, Stop, host_of};
 use crate::recorder::Recorder;
 use record::histogram::encode;
 use record::target::TargetResult;
@@ -122,11 +122,11 @@ pub(crate) fn split(config: &Config) -> Vec<Config> {
     let part = |(index, target): (usize, &Target)| {
         let mut part = config.clone();
         part.targets.clear();
-        if part.ask.path == config.url.path {
-            part.ask.path.clone_from(&target.url.path);
+        if part.ask.path.as_deref() == Some(path_of(&config.url)) {
+            part.ask.path = Some(path_of(&target.url).to_owned());
         }
-        if part.ask.host == config.url.authority {
-            part.ask.host.clone_from(&target.url.authority);
+        if part.ask.host == host_of(&config.url) {
+            host_of(&target.url).clone_into(&mut part.ask.host);
         }
         part.url = target.url.clone();
         part.connections = u32::try_from(connections[index]).unwrap_or(u32::MAX);
@@ -142,6 +142,11 @@ pub(crate) fn split(config: &Config) -> Vec<Config> {
         part
     };
     config.targets.iter().enumerate().map(part).collect()
+}
+
+/// The path that is asked for where nothing else is said.
+fn path_of(url: &Url) -> &str {
+    url.path.as_deref().unwrap_or("/")
 }
 
 /// Shares `whole` out by weight: each gets at least 1, and the largest remainders what is left.
@@ -206,6 +211,24 @@ mod tests {
         assert_eq!(share(4, &[100.0, 1.0, 1.0]), [2, 1, 1]);
         assert_eq!(share(1, &[5.0, 1.0]), [1, 1]);
         assert_eq!(share(1_000, &[0.1, 0.2, 0.7]), [100, 200, 700]);
+    }
+
+    #[test]
+    fn each_target_is_asked_for_its_own_path_by_its_own_name() {
+        let asked = |targets: [&str; 2], path: Option<&str>| {
+            let targets = targets.map(|text| text.parse::<Target>().unwrap());
+            let mut config = Config::new(targets[0].url.clone());
+            config.ask.path = path.map(str::to_owned);
+            config.targets = targets.into();
+            split(&config).into_iter().map(|part| (part.ask.host, part.ask.path)).collect::<Vec<_>>()
+        };
+        let say = |host: &str, path: &str| (host.to_owned(), Some(path.to_owned()));
+        let (a, local) = (say("127.0.0.1:1", "/a"), say("localhost", "/"));
+        assert_eq!(asked(["http://127.0.0.1:1/a", "unix:/x"], Some("/a")), [a.clone(), local.clone()]);
+        assert_eq!(asked(["unix:/x", "http://127.0.0.1:1/a"], Some("/")), [local, a]);
+        // Asked by size, no path takes its place.
+        let by_size = asked(["http://127.0.0.1:1", "unix:/x"], None);
+        assert_eq!(by_size, [("127.0.0.1:1".to_owned(), None), ("localhost".to_owned(), None)]);
     }
 
     #[test]

@@ -102,10 +102,11 @@ fn parse_number(text: &str) -> Option<f64> {
 
 /// A time in three digits and the unit that suits it.
 pub(crate) fn show_ns(ns: f64) -> String {
+    // What rounds to a thousand of a unit is one of the next.
     let (value, unit) = match ns {
-        _ if ns < 1e3 => return format!("{ns:.0} ns"),
-        _ if ns < 1e6 => (ns / 1e3, "us"),
-        _ if ns < 1e9 => (ns / 1e6, "ms"),
+        _ if ns < 999.5 => return format!("{ns:.0} ns"),
+        _ if ns < 999.5e3 => (ns / 1e3, "us"),
+        _ if ns < 999.5e6 => (ns / 1e6, "ms"),
         _ => (ns / 1e9, "s"),
     };
     format!("{} {unit}", three_digits(value))
@@ -180,6 +181,8 @@ mod tests {
     fn shows_three_digits() {
         let shown: Vec<_> = [999.0, 1_234.0, 99_949.0, 123_456_789.0, 2e9].map(show_ns).into();
         assert_eq!(shown, ["999 ns", "1.23 us", "99.9 us", "123 ms", "2.00 s"]);
+        let shown: Vec<_> = [999.4, 999.6, 999_499.0, 999_600.0, 999_600_000.0].map(show_ns).into();
+        assert_eq!(shown, ["999 ns", "1.00 us", "999 us", "1.00 ms", "1.00 s"]);
         assert_eq!(show_bytes(1536.0), "1.50 KiB");
     }
 }

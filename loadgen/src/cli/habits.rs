@@ -9,8 +9,15 @@ use std::num::NonZeroU64;
 /// Flags of others that are taken and not shown.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Habits {
-    /// wrk, wrk2: percentiles are always shown.
-    #[arg(short = 'L', long = "latency", alias = "u_latency", short_alias = 'U', hide = true)]
+    /// wrk, wrk2: percentiles are always shown, and both kinds of them, so that the two flags may stand together.
+    #[arg(
+        overrides_with = "_latency",
+        short = 'L',
+        long = "latency",
+        alias = "u_latency",
+        short_alias = 'U',
+        hide = true
+    )]
     _latency: bool,
     /// oha: there is no other screen than the view, which a pipe does not get.
     #[arg(long = "no-tui", hide = true)]

@@ -8,6 +8,7 @@ use crate::watch::Watch;
 use crate::{Error, summary, units};
 use clap::{Args, ValueEnum};
 use record::{Exit, Load, VerdictState};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ impl Exports {
         if self.all().filter(|file| file.is_stdout()).count() > 1 {
             return Err(Error::Usage("only one result can go to standard output".to_owned()));
         }
-        Ok(())
+        one_each(self.all())
     }
 
     /// True where a file is asked for.
@@ -73,26 +74,22 @@ impl Exports {
         self.all().any(Destination::is_stdout)
     }
 
+    /// Writes every file that can be written; the first that cannot is the error.
     pub(crate) fn write(&self, finished: &Finished) -> Result<(), Error> {
         let load = &finished.load;
-        let latency = || record::histogram::decode(&load.histograms.latency);
-        if let Some(file) = &self.json {
-            file.write(&export::json(load)?)?;
-        }
-        if let Some(file) = &self.csv {
-            file.write(&export::csv(load)?)?;
-        }
-        if let Some(file) = &self.hlog {
-            file.write(&export::hlog(finished, self.of)?)?;
-        }
-        if let Some(file) = &self.hgrm {
-            let (histogram, summary) = self.of.pick(load)?;
-            file.write(&export::hgrm(&histogram, summary))?;
-        }
-        if let Some(file) = &self.openmetrics {
-            file.write(&export::openmetrics(load, &latency()?))?;
-        }
-        Ok(())
+        let hgrm = || self.of.pick(load).map(|(histogram, summary)| export::hgrm(&histogram, summary));
+        let openmetrics = || {
+            let latency = record::histogram::decode(&load.histograms.latency)?;
+            Ok(export::openmetrics(load, &latency))
+        };
+        let written = [
+            put(self.json.as_ref(), || export::json(load)),
+            put(self.csv.as_ref(), || export::csv(load)),
+            put(self.hlog.as_ref(), || export::hlog(finished, self.of)),
+            put(self.hgrm.as_ref(), hgrm),
+            put(self.openmetrics.as_ref(), openmetrics),
+        ];
+        written.into_iter().collect()
     }
 
     /// Says `text` to people: on standard output, or beside it where a file goes there.
@@ -103,6 +100,22 @@ impl Exports {
         } else {
             std::io::stdout().write_all(text.as_bytes())
         };
+    }
+}
+
+fn put(file: Option<&Destination>, bytes: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<(), Error> {
+    file.map_or(Ok(()), |file| file.write(&bytes()?))
+}
+
+/// Each result has a file of its own: the last one would be all that is left.
+fn one_each<'a>(files: impl Iterator<Item = &'a Destination>) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    match files.filter_map(Destination::place).find(|place| !seen.insert(place.clone())) {
+        Some(place) => Err(Error::Usage(format!(
+            "`{}` cannot hold two results: give each a file of its own",
+            place.display()
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -167,6 +180,7 @@ impl Results {
             if file.is_stdout() && self.exports.take_stdout() {
                 return Err(Error::Usage("only one result can go to standard output".to_owned()));
             }
+            one_each(self.exports.all().chain([file]))?;
         }
         if self.progress.is_some_and(|every| every < Duration::from_millis(10)) {
             return Err(Error::Usage("`--progress` below 10 ms would be in the way of the run".to_owned()));
@@ -201,10 +215,13 @@ impl Results {
     /// Writes what was asked for, and says the rest; returns how the command ends.
     pub(crate) fn conclude(&self, mut finished: Finished) -> Result<Exit, Error> {
         let log = finished.log.take();
-        self.exports.write(&finished)?;
+        let mut written = self.exports.write(&finished);
         let mut text = summary::render(&finished.load);
         if let (Some((log, open_ns)), Some(file)) = (log, &self.log) {
-            text.push_str(&self.write_log(log, open_ns, file)?);
+            match self.write_log(log, open_ns, file) {
+                Ok(words) => text.push_str(&words),
+                Err(error) => written = written.and(Err(error)),
+            }
         }
         if !self.quiet {
             match self.log.as_ref().is_some_and(Destination::is_stdout) {
@@ -212,7 +229,8 @@ impl Results {
                 false => self.exports.say(&text),
             }
         }
-        Ok(judge(&self.fail_on, &finished.load))
+        // What the run found is said even where a file of it could not be written.
+        written.map(|()| judge(&self.fail_on, &finished.load))
     }
 
     /// Writes the log; returns what is to be said of it.

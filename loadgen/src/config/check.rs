@@ -167,6 +167,9 @@ impl Config {
         if self.life.reconnect == Reconnect::Eager && speaks_first && !self.persistent() {
             return Some("a greeting comes with the connect, so no connection can be had before it is needed: leave --reconnect eager out".to_owned());
         }
+        if self.life.lifetime.is_some_and(|life| life.mean() < 1e3) {
+            return Some("a `--lifetime` below 1 us lets no reply come: one connection for each request is --requests-per-connection 1".to_owned());
+        }
         match self.life.connect_rate_per_s {
             Some(rate) if !(rate > 0.0 && rate <= 1e9) => {
                 Some("the connect rate must lie above 0 and at most 1000M connects/s".to_owned())

@@ -162,6 +162,12 @@ impl FromStr for Shard {
     }
 }
 
+/// The host that a request names. A path is no host; what curl says over a Unix socket for an address without one is up to the user,
+/// and usually this.
+pub(crate) fn host_of(url: &Url) -> &str {
+    if url.family == Family::Unix { "localhost" } else { &url.authority }
+}
+
 impl Config {
     /// A closed loop of 10 connections for 10 s, without warm-up: the defaults of the command line.
     #[must_use]
@@ -172,8 +178,7 @@ impl Config {
             size: 64,
             work: None,
             path: url.path.clone().or_else(|| url.http.then(|| "/".to_owned())),
-            // A path is no host; what curl says over a Unix socket for an address without one is up to the user, and usually this.
-            host: if url.family == Family::Unix { "localhost".to_owned() } else { url.authority.clone() },
+            host: host_of(&url).to_owned(),
             close: false,
             seed: 1,
         };

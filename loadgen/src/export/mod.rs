@@ -17,7 +17,7 @@ use record::Load;
 use record::load::Summary;
 use serde::Serialize;
 use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Where a result goes: a file, written whole or not at all, or standard output (`-`).
@@ -45,6 +45,16 @@ impl Destination {
     /// True where the name ends like this.
     pub(crate) fn ends_with(&self, ending: &str) -> bool {
         self.0.as_os_str().to_string_lossy().ends_with(ending)
+    }
+
+    /// Where the file is, whichever way it was named; nothing for standard output, and for what keeps no content (`/dev/null`, a FIFO).
+    pub(crate) fn place(&self) -> Option<PathBuf> {
+        if self.is_stdout() || self.0.metadata().is_ok_and(|there| !there.is_file()) {
+            return None;
+        }
+        let folder = self.0.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+        self.0.canonicalize().ok().or_else(|| Some(folder.ok()?.join(self.0.file_name()?)))
     }
 
     /// Finds out before the run what would fail after it.

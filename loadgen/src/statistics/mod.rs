@@ -22,7 +22,7 @@ use statrs::distribution::{Binomial, ContinuousCDF as _, DiscreteCDF as _, Stude
 pub(crate) const CONFIDENCE: f64 = 0.95;
 
 /// Fewest intervals of a window for anything here: the variance of fewer is known to no better than a factor of two.
-const FEWEST: usize = 10;
+pub(crate) const FEWEST: usize = 10;
 
 /// Percentiles that are shown where enough values stand above them.
 const SHOWN: [f64; 6] = [50.0, 75.0, 90.0, 99.0, 99.9, 99.99];

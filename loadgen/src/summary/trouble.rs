@@ -124,7 +124,10 @@ pub(super) fn recovery(load: &Load, out: &mut String) -> fmt::Result {
             writeln!(out, "{}", show(after.answered_after_ns))
         }
         (true, false) => {
-            writeln!(out, "accepts after {}, but does not answer ({cause})", show(after.accepted_after_ns))
+            // An answer that is wrong is an answer.
+            let how = if cause == "no-reply" { "" } else { " as it should" };
+            let accepted = show(after.accepted_after_ns);
+            writeln!(out, "accepts after {accepted}, but does not answer{how} ({cause})")
         }
         (false, false) => writeln!(out, "no longer accepts ({cause})"),
     }

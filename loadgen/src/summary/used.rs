@@ -1,5 +1,6 @@
 //! What the generator, the server and the host used, and what is known of the window, for people. Not here: measuring it.
 
+use crate::statistics::FEWEST;
 use crate::units::{show_bytes, show_ns};
 use record::Load;
 use record::analysis::{Quantile, Statistics};
@@ -11,11 +12,18 @@ pub(super) fn certainty(load: &Load, out: &mut String) -> fmt::Result {
     let Some(s) = &load.statistics else { return Ok(()) };
     let known: Vec<String> = s.latency.iter().filter_map(quantile).collect();
     if known.is_empty() {
-        return writeln!(
-            out,
-            "\n  no intervals: they need at least 10 equal stretches of the window, and this one has {}",
-            s.batches
-        );
+        let n = s.batches;
+        return match n < FEWEST as u64 {
+            true => writeln!(
+                out,
+                "\n  no intervals: they need at least {FEWEST} equal stretches of the window, and this one has {n}"
+            ),
+            // Nothing was answered, or in one stretch alone, or what stands above the percentiles was not.
+            false => writeln!(
+                out,
+                "\n  no intervals: the replies in the {n} stretches of the window do not tell how the percentiles vary"
+            ),
+        };
     }
     writeln!(out, "\n  {:.0} % intervals within this run", s.confidence * 100.0)?;
     for line in known {

@@ -122,7 +122,21 @@ fn mistakes_get_one_line_and_exit_2() {
         (&["--pipeline", "0", "tcp://127.0.0.1:1"], "at least 1"),
         (&["--pipeline", "2", "--abort", "idle:5%", "tcp://127.0.0.1:1"], "--pipeline"),
         (&["--pipeline", "2", "--service", "greeting", "tcp://127.0.0.1:1"], "outlive"),
-        (&["--rat", "5", "tcp://127.0.0.1:1"], "--rate"),
+        (&["--rat", "5", "tcp://127.0.0.1:1"], "found; a similar argument exists: '--rate'"),
+        (&["--weights", "5", "tcp://127.0.0.1:1"], "unexpected argument '--weights' found\n"),
+        (&["-L", "-U", "--latency", "-n", "0", "tcp://127.0.0.1:1"], "no length"),
+    ]);
+}
+
+#[test]
+fn values_that_look_like_something_else_get_one_line_and_exit_2() {
+    refuses(&[
+        (&["-c", "-1", "tcp://127.0.0.1:1"], "invalid value '-1' for '--connections"),
+        (&["-R", "-5", "tcp://127.0.0.1:1"], "no rate"),
+        (&["--lifetime", "0s", "tcp://127.0.0.1:1"], "--requests-per-connection 1"),
+        (&["-H", "a: b\nc: \u{1b}[31m", "http://127.0.0.1:1"], "`a: b\\nc: \\u{1b}[31m`"),
+        (&["--json", "x", "--csv", "./x", "tcp://127.0.0.1:1"], "a file of its own"),
+        (&["--hlog", "/tmp/x", "--log", "/dev/../tmp/x", "tcp://127.0.0.1:1"], "a file of its own"),
     ]);
 }
 
@@ -229,4 +243,36 @@ fn an_interrupt_ends_the_run_and_keeps_the_results() {
     let load: Load = serde_json::from_slice(&output.stdout).unwrap();
     assert!(load.verdict.state >= VerdictState::Suspect && load.elapsed_ns < 30_000_000_000);
     assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}
+
+#[test]
+fn an_interrupt_before_the_window_blames_no_connection() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let mut command =
+        command(&["-R", "500", "-d", "60s", "--warm-up", "60s", "-c", "2", "--json", "-", "-q", &url]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    while peer.accepted.load(SeqCst) < 2 {
+        std::thread::yield_now();
+    }
+    sys::process::kill(child.id() as i32, 15).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    let load: Load = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(load.requests.scheduled, 0);
+    assert_eq!(load.verdict.reasons, ["cut short by an interrupt", "no request was completed"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_takes_nothing_else_along() {
+    let peer = Peer::echo();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.csv");
+    let url = format!("tcp://{}", peer.address);
+    let output = output(&["-n", "20", "--json", "/dev/full", "--log", log.to_str().unwrap(), &url]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(4), "{text}");
+    assert!(text.starts_with("loadgen: cannot write `/dev/full`") && text.lines().count() == 1, "{text}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("20 completed"), "{output:?}");
+    assert_eq!(std::fs::read_to_string(log).unwrap().lines().count(), 21);
 }
