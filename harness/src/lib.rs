@@ -1,5 +1,6 @@
 //! Plans, processes, observation, conformance, experiments: the door to everything. Not here: the models, the load, the drawing.
 
+pub mod asked;
 pub mod cgroup;
 pub mod cli;
 pub mod conform;

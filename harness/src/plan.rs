@@ -98,7 +98,7 @@ pub struct Workload {
     /// Requests per second in total (open loop); absent: closed loop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<f64>,
-    /// `constant` or `poisson`; for the open loop.
+    /// How requests are spread in the open loop, as `--arrivals` takes it: bursts too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<String>,
     /// Handler work carried in each request.
@@ -107,6 +107,36 @@ pub struct Workload {
     /// Abort plans, as `loadgen --abort` takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub abort: Vec<String>,
+    /// Closed loop: rest of a connection between a reply and its next request, as `--think` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub think: Option<String>,
+    /// Open loop whose rate moves over the window, as `--ramp` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<String>,
+    /// Open loop at one rate after the other, as `--steps` takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<String>,
+    /// Age at which a connection is closed, as `--lifetime` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<String>,
+    /// What follows a connection that has ended, as `--reconnect` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reconnect: Option<String>,
+    /// Connects per second in total, as `--connect-rate` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connect_rate: Option<String>,
+    /// Share of the connections that read slowly, as `--slow-read` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_read: Option<String>,
+    /// Share that send slowly, as `--slow-write` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_write: Option<String>,
+    /// Share that send a byte at a time, as `--trickle` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trickle: Option<String>,
+    /// Share that send half of a request and wait, as `--partial` takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<String>,
     /// Length of the timed window, where it differs from the plan's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration: Option<Time>,
@@ -244,6 +274,9 @@ impl Plan {
             if length.0.is_zero() {
                 return bad(format!("workload `{}` has a duration of 0", w.name));
             }
+            if let Some(refusal) = crate::asked::refusal(w, w.family()?, length.0) {
+                return bad(format!("workload `{}`: {refusal}", w.name));
+            }
         }
         self.chosen_models().map(|_| ())
     }
@@ -339,6 +372,9 @@ fn scenario(model: &Model, family: Family, workload: &Workload) -> Scenario {
     let stays = workload.requests_per_connection.is_none();
     // Nor does a datagram keep anybody from being served.
     let stays = stays && matches!(family, Family::Tcp | Family::Unix);
+    // A slow or mute client keeps its connection, whatever becomes of the others.
+    let misfits = [&workload.slow_read, &workload.slow_write, &workload.trickle, &workload.partial];
+    let stays = stays || misfits.into_iter().any(Option::is_some);
     let nature = || if stays { model.capacity.refuses(workload.connections) } else { None };
     let (unsupported, lack) = match (model.supports)(family) {
         Support::No(reason) => (Some(format!("does not serve {family}: {reason}")), Lack::Family),

@@ -77,3 +77,31 @@ fn the_shipped_plans_are_valid_and_found_by_name() {
     assert_eq!((of(Family::Udp), of(Family::Unixgram)), (14, 14));
     assert!(Plan::read(Path::new("nonesuch")).is_err());
 }
+
+#[test]
+fn what_the_generator_would_refuse_is_refused_by_the_plan_and_what_it_takes_goes_to_it_as_it_was_written() {
+    let workload = "name='x'\nmodels=['iterative','thread']\n[[workload]]\nname='a'\ntitle='t'\nservice='echo'\nconnections=20\n";
+    for (keys, says) in [
+        ("think='soon'", "soon"),
+        ("rate=10.0\nthink='1ms'", "--think"),
+        ("arrivals='burst:1ms/9ms'", "--rate"),
+        ("ramp='5'", "no ramp"),
+        ("reconnect='perhaps'", "eager, lazy, never"),
+        ("family='udp'\npartial='10%'", "stream"),
+    ] {
+        let error = Plan::parse(&format!("{workload}{keys}\n")).unwrap_err().to_string();
+        assert!(
+            error.contains("workload `a`") && error.contains(says) && !error.contains('\n'),
+            "{keys}: {error}"
+        );
+    }
+    let keys = "requests_per_connection=1\nthink='exp:1ms'\npartial='10%'\nlifetime='1s..2s'\n";
+    let planned = Plan::parse(&format!("{workload}{keys}")).unwrap().scenarios().unwrap();
+    let unsupported: Vec<bool> = planned.iter().map(|p| p.scenario.unsupported.is_some()).collect();
+    assert_eq!(unsupported, [true, false], "a mute client keeps a serial server for itself");
+    let second = Duration::from_secs(1);
+    let options = crate::asked::options(&planned[1].workload, second, second, 7);
+    for option in ["--think=exp:1ms", "--partial=10%", "--lifetime=1s..2s", "--requests-per-connection=1"] {
+        assert!(options.iter().any(|o| o == option), "{option} in {options:?}");
+    }
+}

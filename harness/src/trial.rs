@@ -158,39 +158,9 @@ impl Bench {
     }
 
     fn load_command(&self, planned: &Planned, turn: Turn, url: &str) -> ToolCommand {
-        let w = &planned.workload;
-        let us = |time: Duration| format!("{}us", time.as_micros());
         let mut args: Vec<OsString> = vec!["load".into(), "--quiet".into(), "--json".into(), "-".into()];
-        let mut option = |name: &str, value: String| {
-            args.push(name.into());
-            args.push(value.into());
-        };
-        option("--service", w.service.clone());
-        option("--connections", w.connections.to_string());
-        option("--duration", us(self.window(planned)));
-        option("--warm-up", us(self.warm_up));
-        option("--seed", turn.seed.to_string());
-        if let Some(depth) = w.pipeline {
-            option("--pipeline", depth.to_string());
-        }
-        if let Some(size) = w.size {
-            option("--size", size.to_string());
-        }
-        if let Some(n) = w.requests_per_connection {
-            option("--requests-per-connection", n.to_string());
-        }
-        if let Some(rate) = w.rate {
-            option("--rate", rate.to_string());
-        }
-        if let Some(arrivals) = &w.arrivals {
-            option("--arrivals", arrivals.clone());
-        }
-        if let Some(work) = &w.work {
-            option("--work", work.clone());
-        }
-        for plan in &w.abort {
-            option("--abort", plan.clone());
-        }
+        let window = self.window(planned);
+        args.extend(crate::asked::options(&planned.workload, window, self.warm_up, turn.seed));
         args.push(url.into());
         let mut command = ToolCommand::new(&self.exe, args);
         command.begin.cpus.clone_from(&self.cpus.load);

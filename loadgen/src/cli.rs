@@ -132,6 +132,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
     }
 }
 
+/// Why the command would refuse these arguments (the first one is the program's name), in one line; what the machine allows is not
+/// looked at.
+#[must_use]
+pub fn refusal(args: impl IntoIterator<Item = OsString>) -> Option<String> {
+    let args = match Cli::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => return Some(one_line(&error.render().to_string())),
+    };
+    configure(&args).and_then(|config| config.check_values()).err().map(|error| error.to_string())
+}
+
 fn execute(args: &Cli) -> Result<Exit, Error> {
     if let Some(command) = &args.command {
         return commands::execute(command);

@@ -45,7 +45,7 @@ mod units;
 mod verdict;
 mod watch;
 
-pub use cli::main;
+pub use cli::{main, refusal};
 pub use config::{Config, Mechanism, Pacing, Stop};
 pub use error::Error;
 pub use run::{run, run_until};

@@ -22,6 +22,15 @@ impl Config {
     /// # Errors
     /// [`Error::Usage`] with one sentence that says what to change, [`Error::NoUring`] where io_uring is asked for and cannot be had.
     pub fn check(&self) -> Result<(), Error> {
+        self.check_values()?;
+        if self.engine == Mechanism::Uring {
+            sys::uring::probe().map_err(|reason| Error::NoUring { reason })?;
+        }
+        limits::check(self)
+    }
+
+    /// What holds on any machine.
+    pub(crate) fn check_values(&self) -> Result<(), Error> {
         let problem = if self.url.ip().is_some_and(|ip| ip.port() == 0) {
             Some("port 0 is no target: name the port that the server printed".to_owned())
         } else if self.pipeline == 0 {
@@ -36,13 +45,7 @@ impl Config {
         } else {
             self.check_times().or_else(|| self.check_targets()).or_else(|| self.check_misfits())
         };
-        if let Some(problem) = problem {
-            return Err(Error::Usage(problem));
-        }
-        if self.engine == Mechanism::Uring {
-            sys::uring::probe().map_err(|reason| Error::NoUring { reason })?;
-        }
-        limits::check(self)
+        problem.map_or(Ok(()), |problem| Err(Error::Usage(problem)))
     }
 
     /// Several targets are each checked by itself.
