@@ -133,10 +133,16 @@ pub(crate) struct Results {
     /// The server's process: its CPU, memory, switches in the result
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), help_heading = "Results")]
     pid: Option<i32>,
-    /// Exit 1 on errors, late, unanswered, collateral, recovery, suspect
+    /// What is exit 1 [default: trouble]
+    ///
+    /// trouble: what nobody has planned, that is errors of connections that were to behave, requests without a reply (datagrams may be
+    /// lost), a server that does not answer afterwards; errors, late, unanswered, collateral, recovery, suspect: each by itself;
+    /// never: nothing.
     #[arg(
         long,
         value_name = "WHAT",
+        default_value = "trouble",
+        hide_default_value = true,
         value_delimiter = ',',
         hide_possible_values = true,
         help_heading = "Results"
@@ -153,6 +159,11 @@ pub(crate) struct Results {
 /// What makes a run that was made well a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum FailOn {
+    /// What nobody has planned: errors on connections that were to behave, requests without a reply (but for datagrams, which may be lost),
+    /// a server that does not answer afterwards.
+    Trouble,
+    /// Nothing: what went wrong is told and no more.
+    Never,
     /// Any error, on any connection.
     Errors,
     /// A reply after the timeout.
@@ -254,13 +265,30 @@ fn judge(fail_on: &[FailOn], load: &Load) -> Exit {
         return super::complain(&load.verdict.reasons.join("; "), Exit::Unfit);
     }
     let met = |condition: &FailOn| match condition {
+        FailOn::Trouble => is_in_trouble(load),
+        FailOn::Never | FailOn::Invalid => false,
         FailOn::Errors => load.requests.failed > 0 || !load.errors.is_empty(),
         FailOn::Late => load.requests.late > 0,
         FailOn::Unanswered => load.requests.unanswered > 0,
         FailOn::Collateral => load.collateral_errors > 0,
         FailOn::Recovery => load.after.as_ref().is_some_and(|after| !after.answers),
         FailOn::Suspect => load.verdict.state != VerdictState::Valid,
-        FailOn::Invalid => false,
     };
     if fail_on.iter().any(met) { Exit::Found } else { Exit::Fine }
+}
+
+/// True where something went wrong that nobody has planned.
+fn is_in_trouble(load: &Load) -> bool {
+    if load.after.as_ref().is_some_and(|after| !after.answers) {
+        return true;
+    }
+    if !load.config.aborts.is_empty() || !load.config.misfits.is_empty() {
+        return load.collateral_errors > 0;
+    }
+    let counts = |phase: &str, cause: &str| match (phase, cause) {
+        // A datagram that is lost is the network's right, and a connection that carries no request the server's.
+        ("timeout", "no-reply") => load.datagrams.is_none(),
+        (phase, _) => phase != "idle",
+    };
+    load.requests.failed > 0 || load.errors.iter().any(|row| counts(&row.phase, &row.cause))
 }

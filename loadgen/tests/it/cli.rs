@@ -203,8 +203,23 @@ fn json_on_stdout_is_nothing_but_json() {
 fn fail_on_errors_is_exit_1() {
     let peer = Peer::replying(|bytes| bytes.repeat(2));
     let url = format!("tcp://{}", peer.address);
-    assert_eq!(output(&["-q", "-n", "50", &url]).status.code(), Some(0));
-    assert_eq!(output(&["-q", "-n", "50", "--fail-on", "late,errors", &url]).status.code(), Some(1));
+    let code = |args: &[&str]| output(&[&["-q", "-n", "50"], args, &[&url]].concat()).status.code();
+    assert_eq!(
+        (code(&[]), code(&["--fail-on", "late,errors"])),
+        (Some(1), Some(1)),
+        "each reply comes twice"
+    );
+    assert_eq!((code(&["--fail-on", "never"]), code(&["--fail-on", "late"])), (Some(0), Some(0)));
+}
+
+/// Ends that were planned are no trouble, and neither is a connection that the server closes behind its reply.
+#[test]
+fn what_was_planned_is_no_trouble() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let args = ["-q", "-n", "200", "--abort", "after-request:20%:rst", "--partial", "10%", &url];
+    let run = output(&args);
+    assert_eq!(run.status.code(), Some(0), "{}", stderr(&run));
 }
 
 #[test]

@@ -20,7 +20,7 @@ fn result(output: &Output) -> Load {
 fn a_server_that_is_killed_resets_and_refuses() {
     let (server, port) = echo_server(0);
     let url = format!("tcp://127.0.0.1:{port}");
-    let args = ["-c", "4", "-d", "1s", "--timeout", "200ms", "--fail-on", "errors", &url];
+    let args = ["-c", "4", "-d", "1s", "--timeout", "200ms", &url];
     let output = watched(&args, |_| drop(server));
     let load = result(&output);
     assert!(errors(&load, "connect", "ECONNREFUSED") > 0, "{:?}", load.errors);
@@ -53,7 +53,7 @@ fn a_server_that_is_restarted_is_found_again() {
 fn a_server_that_is_frozen_takes_connections_and_answers_none() {
     let (server, port) = echo_server(0);
     let url = format!("tcp://127.0.0.1:{port}");
-    let args = ["-c", "4", "-d", "700ms", "--timeout", "200ms", "--fail-on", "recovery", &url];
+    let args = ["-c", "4", "-d", "700ms", "--timeout", "200ms", &url];
     let output = watched(&args, |_| server.signal(sys::process::SIGSTOP));
     let load = result(&output);
     assert_eq!((errors(&load, "timeout", "no-reply"), load.requests.unanswered), (4, 4), "{:?}", load.errors);
@@ -70,7 +70,7 @@ fn a_server_out_of_descriptors_leaves_the_others_waiting() {
     let open = std::fs::read_dir(format!("/proc/{id}/fd")).unwrap().count() as u64;
     sys::process::limit_descriptors(id as i32, open + 2).unwrap();
     let url = format!("tcp://127.0.0.1:{port}");
-    let args = ["-c", "6", "-d", "700ms", "--timeout", "200ms", "--fail-on", "unanswered", &url];
+    let args = ["-c", "6", "-d", "700ms", "--timeout", "200ms", &url];
     let output = watched(&args, |_| {});
     let load = result(&output);
     // How many it could take depends on which numbers were free.
@@ -85,7 +85,7 @@ fn a_server_out_of_descriptors_leaves_the_others_waiting() {
 fn a_generator_out_of_descriptors_blames_itself() {
     let peer = Peer::echo();
     let url = format!("tcp://{}", peer.address);
-    let args = ["-c", "4", "-d", "500ms", "--requests-per-connection", "1", "--fail-on", "errors", &url];
+    let args = ["-c", "4", "-d", "500ms", "--requests-per-connection", "1", &url];
     let output = watched(&args, |id| {
         sys::process::limit_descriptors(id, 3).unwrap();
     });
@@ -136,7 +136,7 @@ fn each_fault_has_its_name_and_its_exit_code() {
     ];
     for (what, peer, phase, cause, count, exit) in table {
         let url = format!("tcp://{}", peer.address);
-        let args = ["-c", "4", "-n", "200", "--requests-per-connection", "1", "--fail-on", "errors", &url];
+        let args = ["-c", "4", "-n", "200", "--requests-per-connection", "1", &url];
         let output = watched(&args, |_| {});
         let load = result(&output);
         let met = errors(&load, phase, cause);
@@ -155,7 +155,7 @@ fn each_fault_has_its_name_and_its_exit_code() {
 fn silence_from_the_start_and_from_later_on_ends_with_the_time_out() {
     for (peer, completed, exit) in [(Peer::silent(), 0, 3), (falling_silent(), 4, 1)] {
         let url = format!("tcp://{}", peer.address);
-        let args = ["-c", "4", "-d", "1100ms", "--timeout", "200ms", "--fail-on", "unanswered", &url];
+        let args = ["-c", "4", "-d", "1100ms", "--timeout", "200ms", &url];
         let output = watched(&args, |_| {});
         let load = result(&output);
         assert_eq!((load.requests.completed, errors(&load, "timeout", "no-reply")), (completed, 4));
