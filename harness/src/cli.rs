@@ -55,7 +55,7 @@ enum Command {
 
 #[derive(Debug, clap::Args)]
 struct RunArgs {
-    /// Plan in TOML, or the name of one that comes with the program: quick, families [default: quick, under three minutes on two
+    /// Plan in TOML, or the name of one that comes with the program: quick, families, users [default: quick, under three minutes on two
     /// processors]
     #[arg(long, value_name = "FILE")]
     plan: Option<PathBuf>,

@@ -16,8 +16,11 @@ use sys::Family;
 pub const QUICK: &str = include_str!("../plans/quick.toml");
 
 /// The plans that come with the program, by the name that `--plan` takes.
-pub const SHIPPED: [(&str, &str); 2] =
-    [("quick", QUICK), ("families", include_str!("../plans/families.toml"))];
+pub const SHIPPED: [(&str, &str); 3] = [
+    ("quick", QUICK),
+    ("families", include_str!("../plans/families.toml")),
+    ("users", include_str!("../plans/users.toml")),
+];
 
 /// Longest time that a plan may give to one trial.
 const LONGEST: Duration = Duration::from_secs(3600);
