@@ -61,9 +61,11 @@ fn show(name: &str, effort: Effort, args: &[&str]) {
     let rate = middle(&|load| load.throughput_per_s);
     let cost = middle(&|load| load.generator.cpu_ns_per_request.unwrap_or(f64::NAN));
     let lost = middle(&|load| load.datagrams.as_ref().map_or(0.0, |d| d.lost as f64 / d.sent.max(1) as f64));
-    let lag = middle(&|load| load.lag_ns.p99.map_or(f64::NAN, |ns| ns as f64 / 1e3));
+    // A closed loop has no schedule to be late by.
+    let lag = median(loads.iter().filter_map(|load| load.lag_ns.p99.map(|ns| ns as f64 / 1e3)).collect());
+    let lag = lag.map_or(String::new(), |us| format!(", lag p99 {us:.1} us"));
     say(&format!(
-        "udp echo, {name}: {rate:.0} requests/s, {cost:.0} ns of the generator's processor each, {:.3} % lost, lag p99 {lag:.1} us (medians of {})",
+        "udp echo, {name}: {rate:.0} requests/s, {cost:.0} ns of the generator's processor each, {:.3} % lost{lag} (medians of {})",
         lost * 100.0,
         loads.len()
     ));

@@ -42,31 +42,44 @@ fn observe(model: &str, engine: Mechanism, window: Duration) -> Option<Seen> {
     Some(Seen { p50_ns, p99_ns, server_ns: server })
 }
 
-/// Every model by both engines, in turns.
+/// Every model by both engines, in turns; the figures are of rounds in which the machine spoiled neither.
 pub(crate) fn favour(effort: Effort) {
     if let Err(reason) = sys::uring::probe() {
         return skipped(&format!("favour: {reason}"));
     }
     let mut table = format!(
-        "\nThe same open loop ({RATE} requests/s, 64 connections, echo of 64 bytes) by both engines, medians of {} rounds; epoll / uring (ratio)\n\n\
-         | model | p50, us | p99, us | server's CPU per request, ns |\n|---|---|---|---|\n",
+        "\nThe same open loop ({RATE} requests/s, 64 connections, echo of 64 bytes) by both engines, {} rounds; medians of epoll / uring, and of \
+         the ratio in each round (all rounds)\n\n\
+         | model | rounds | p50, us | p99, us | server's CPU per request, us |\n|---|---|---|---|---|\n",
         effort.rounds
     );
     for model in support::models().filter(|model| MODELS.contains(model)) {
-        let mut seen: [Vec<Seen>; 2] = Default::default();
-        for round in 0..effort.rounds {
-            for turn in 0..2 {
-                let i = (round + turn) % 2;
-                seen[i].extend(observe(model, Mechanism::ALL[i], effort.window / 2));
-            }
-        }
-        let both = |pick: fn(&Seen) -> f64, scale: f64| {
-            let [epoll, uring] =
-                [0, 1].map(|i| median(seen[i].iter().map(pick).collect()).unwrap_or(0.0) / scale);
-            format!("{epoll:.1} / {uring:.1} ({:.2})", uring / epoll)
-        };
-        let (p50, p99) = (both(|s| s.p50_ns, 1e3), both(|s| s.p99_ns, 1e3));
-        let _ = writeln!(table, "| {model} | {p50} | {p99} | {} |", both(|s| s.server_ns, 1.0));
+        let pairs: Vec<[Seen; 2]> =
+            (0..effort.rounds).filter_map(|round| pair(model, round, effort.window / 2)).collect();
+        let both = |pick: fn(&Seen) -> f64| figures(&pairs, pick);
+        let (p50, p99, cpu) = (both(|s| s.p50_ns), both(|s| s.p99_ns), both(|s| s.server_ns));
+        let _ = writeln!(table, "| {model} | {} | {p50} | {p99} | {cpu} |", pairs.len());
     }
     say(&table);
+}
+
+/// One round, the order turned each time; `None` where the machine spoiled a side of it.
+fn pair(model: &str, round: usize, window: Duration) -> Option<[Seen; 2]> {
+    let mut seen = [None; 2];
+    for turn in 0..2 {
+        let i = (round + turn) % 2;
+        seen[i] = observe(model, Mechanism::ALL[i], window);
+    }
+    let [epoll, uring] = seen;
+    Some([epoll?, uring?])
+}
+
+/// Both medians in microseconds, and the ratio with its range.
+fn figures(pairs: &[[Seen; 2]], pick: fn(&Seen) -> f64) -> String {
+    let middle = |i: usize| median(pairs.iter().map(|pair| pick(&pair[i])).collect());
+    let Some((epoll, uring)) = middle(0).zip(middle(1)) else { return "no round was fit".to_owned() };
+    let ratios: Vec<f64> = pairs.iter().map(|[epoll, uring]| pick(uring) / pick(epoll)).collect();
+    let (low, high) = ratios.iter().fold((f64::MAX, 0.0_f64), |(low, high), r| (low.min(*r), high.max(*r)));
+    let ratio = median(ratios).unwrap_or(f64::NAN);
+    format!("{:.1} / {:.1}, {ratio:.2} ({low:.2} to {high:.2})", epoll / 1e3, uring / 1e3)
 }

@@ -10,6 +10,7 @@ mod favour;
 mod promises;
 mod rivals;
 mod servers;
+mod stall;
 #[allow(dead_code, reason = "each bench uses a part of it")]
 #[path = "../support/mod.rs"]
 mod support;
@@ -33,7 +34,7 @@ struct Effort {
 /// An experiment, and its name.
 type Experiment = (&'static str, fn(Effort));
 
-const EXPERIMENTS: [Experiment; 8] = [
+const EXPERIMENTS: [Experiment; 9] = [
     ("http", http),
     ("echo-epoll", echo_of_the_zoo),
     ("echo-bare", echo_in_c),
@@ -42,6 +43,7 @@ const EXPERIMENTS: [Experiment; 8] = [
     ("start", promises::start),
     ("memory", promises::memory),
     ("udp", datagrams::udp),
+    ("stall", stall::stall),
 ];
 
 /// A line on standard output.
