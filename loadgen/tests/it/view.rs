@@ -22,13 +22,18 @@ fn a_pipe_gets_lines_only_where_it_asks() {
 
 /// Runs `loadgen` on a terminal of its own, by script(1); returns what it wrote there.
 fn on_a_terminal(args: &str, colour: bool, meanwhile: impl FnOnce(u32)) -> Option<String> {
-    let line = format!("{} {args}", env!("CARGO_BIN_EXE_loadgen"));
+    // Without `exec`, some shells stay in between, and a signal for the child reaches them alone.
+    let line = format!("exec {} {args}", env!("CARGO_BIN_EXE_loadgen"));
     #[expect(
         clippy::disallowed_methods,
         reason = "script(1) gives a terminal, and ends with the command in it"
     )]
     let mut command = Command::new("script");
-    command.args(["-qefc", &line, "/dev/null"]).env("TERM", "xterm").stdin(Stdio::null());
+    command
+        .args(["-qefc", &line, "/dev/null"])
+        .env("TERM", "xterm")
+        .env("SHELL", "/bin/sh")
+        .stdin(Stdio::null());
     command.env("NO_COLOR", if colour { "" } else { "1" });
     let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
     let Ok(child) = child else {
@@ -53,34 +58,27 @@ fn a_terminal_gets_a_view_and_is_given_back() {
     assert!(!text.contains("\x1b[1m") && !text.contains("\x1b[31m"), "NO_COLOR: {text:?}");
 }
 
+/// Sends SIGINT to what runs under script(1), once it has connected.
+fn interrupt(script: u32, peer: &Peer) {
+    while peer.accepted.load(SeqCst) < 10 {
+        std::thread::yield_now();
+    }
+    let children = format!("/proc/{script}/task/{script}/children");
+    let child = std::fs::read_to_string(children).unwrap();
+    let pid: i32 = child.split_ascii_whitespace().next().unwrap().parse().unwrap();
+    sys::process::kill(pid, 2).unwrap();
+}
+
 #[test]
 fn an_interrupt_gives_the_terminal_back() {
+    // Asked for lines: no view, no cursor hidden.
     let peer = Peer::silent();
     let args = format!("-R 50 -d 60s -q --progress tcp://{}", peer.address);
-    // Asked for lines: no view, no cursor hidden.
-    let interrupt = |script: u32| {
-        while peer.accepted.load(SeqCst) < 10 {
-            std::thread::yield_now();
-        }
-        let children = format!("/proc/{script}/task/{script}/children");
-        let child = std::fs::read_to_string(children).unwrap();
-        let pid: i32 = child.split_ascii_whitespace().next().unwrap().parse().unwrap();
-        sys::process::kill(pid, 2).unwrap();
-    };
-    let Some(text) = on_a_terminal(&args, true, interrupt) else { return };
-    assert!(!text.contains(HIDE), "{text:?}");
+    let Some(text) = on_a_terminal(&args, true, |script| interrupt(script, &peer)) else { return };
+    assert!(!text.contains(HIDE) && text.contains("cut short"), "{text:?}");
     let peer = Peer::echo();
     let args = format!("-R 500 -d 60s tcp://{}", peer.address);
-    let interrupt = |script: u32| {
-        while peer.accepted.load(SeqCst) < 10 {
-            std::thread::yield_now();
-        }
-        let children = format!("/proc/{script}/task/{script}/children");
-        let child = std::fs::read_to_string(children).unwrap();
-        let pid: i32 = child.split_ascii_whitespace().next().unwrap().parse().unwrap();
-        sys::process::kill(pid, 2).unwrap();
-    };
-    let Some(text) = on_a_terminal(&args, true, interrupt) else { return };
+    let Some(text) = on_a_terminal(&args, true, |script| interrupt(script, &peer)) else { return };
     assert_eq!(text.matches(HIDE).count(), text.matches(SHOW).count(), "{text:?}");
     assert!(text.contains("cut short"), "{text:?}");
 }
