@@ -1,6 +1,6 @@
 //! What came of the self-test, for people. Not here: testing.
 
-use super::{Outcome, Truth};
+use super::outcome::{Outcome, Truth};
 use crate::units::show_ns;
 use record::Exit;
 use std::fmt::{self, Write as _};
@@ -24,8 +24,11 @@ fn write(o: &Outcome, out: &mut String) -> fmt::Result {
     for truth in &o.truths {
         row(truth, out)?;
     }
-    if !o.noise.is_empty() {
+    if !o.noise.is_empty() || !o.repeated.is_empty() {
         writeln!(out)?;
+    }
+    for why in &o.repeated {
+        writeln!(out, "run again: {why}")?;
     }
     for noise in &o.noise {
         writeln!(out, "note: {noise}")?;
