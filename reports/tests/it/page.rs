@@ -124,6 +124,23 @@ fn who_shared_what_is_told_where_there_were_several_workers_and_nowhere_else() {
 }
 
 #[test]
+fn connections_over_time_are_drawn_where_some_were_lacking_and_nowhere_else() {
+    let drawn = |living: f64| {
+        let mut record = one(0, 0, 1);
+        for interval in &mut record.load.as_mut().unwrap().intervals {
+            (interval.wanted, interval.living) = (64, Some(living));
+        }
+        let html = page(run(vec![record.scenario.clone()]), vec![record]);
+        assert_balanced(&html);
+        (html.contains("Latency over time"), html.contains("Connections over time"))
+    };
+    assert_eq!(drawn(64.0), (true, false));
+    // What a mean of times leaves of a connection that was made anew is no lack.
+    assert_eq!(drawn(63.9), (true, false));
+    assert_eq!(drawn(51.5), (true, true));
+}
+
+#[test]
 fn it_is_the_same_every_time() {
     let (run, records) = run_and_records();
     assert_eq!(page(run.clone(), records.clone()), page(run, records));

@@ -2,6 +2,7 @@
 
 mod about;
 mod conformance;
+mod over_time;
 mod section;
 mod workers;
 

@@ -1,5 +1,6 @@
 //! One workload of the page: its plots and its two tables. Not here: the sentences, which the view makes.
 
+use super::over_time::{OverTime, over_time};
 use super::workers::{WORKERS, tells};
 use super::{Badge, mark_of};
 use crate::error::Result;
@@ -8,7 +9,6 @@ use crate::plot::axis::{binary_step, decimal_step, tick_bytes, tick_duration};
 use crate::plot::canvas::{Canvas, HUES};
 use crate::plot::dots::{self, Quantity};
 use crate::plot::percentiles::{self, NARROW, WIDE};
-use crate::plot::time;
 use crate::view::{Conduct, Measure, Model, Outcome, Row, Workload, state_word};
 
 /// A workload as the template sees it.
@@ -22,7 +22,7 @@ pub(super) struct Section {
     /// The plot of percentiles for a wide page and for a phone.
     pub(super) percentiles: Option<(String, String)>,
     pub(super) figures: Vec<Figure>,
-    pub(super) panels: Vec<Panel>,
+    pub(super) over_time: Vec<OverTime>,
     pub(super) tables: Vec<Sheet>,
 }
 
@@ -30,14 +30,6 @@ pub(super) struct Section {
 pub(super) struct Figure {
     pub(super) caption: &'static str,
     pub(super) note: &'static str,
-    pub(super) svg: String,
-}
-
-/// A model's panel of latency over time.
-pub(super) struct Panel {
-    pub(super) name: String,
-    pub(super) hue: usize,
-    pub(super) mark: &'static str,
     pub(super) svg: String,
 }
 
@@ -204,7 +196,7 @@ impl Section {
             findings: workload.findings.clone(),
             percentiles: both_widths(workload, models)?,
             figures,
-            panels: panels(workload, models)?,
+            over_time: over_time(workload, models)?,
             tables: tables(workload, models),
         })
     }
@@ -233,18 +225,6 @@ fn both_widths(workload: &Workload<'_>, models: &[Model<'_>]) -> Result<Option<(
     let drawn = percentiles::draw(workload, models, frames[0], &mut wide)?
         && percentiles::draw(workload, models, frames[1], &mut narrow)?;
     Ok(drawn.then(|| (wide.finish("wide", &label), narrow.finish("narrow", &label))))
-}
-
-fn panels(workload: &Workload<'_>, models: &[Model<'_>]) -> Result<Vec<Panel>> {
-    let Some(axes) = time::axes(workload) else { return Ok(Vec::new()) };
-    let mut panels = Vec::new();
-    for row in &workload.rows {
-        let name = percentiles::name(row, models);
-        if let Some(svg) = time::draw(row, &name, &axes)? {
-            panels.push(Panel { name, hue: row.model % HUES, mark: mark_of(row.model), svg });
-        }
-    }
-    Ok(panels)
 }
 
 fn tables(workload: &Workload<'_>, models: &[Model<'_>]) -> Vec<Sheet> {
