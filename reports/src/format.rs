@@ -133,10 +133,12 @@ fn significant(value: f64) -> String {
     }
 }
 
-/// At most one decimal, and none when it is 0.
+/// Three digits, and at least one after the point, less the zeros there.
 fn trim(value: f64) -> String {
-    let text = format!("{value:.1}");
-    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+    // A quarter is no 0.2, and 1.25 no 1.2.
+    let digits = if value == 0.0 { 1.0 } else { (2.0 - value.abs().log10().floor()).clamp(1.0, 9.0) };
+    let text = format!("{value:.0$}", digits as usize);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 #[cfg(test)]
@@ -171,8 +173,10 @@ mod tests {
         assert_eq!(count(1_234_567).replace('\u{202f}', ","), "1,234,567");
         assert_eq!(
             (short(48_000.0), short(1_250_000.0), short(0.5)),
-            ("48k".into(), "1.2M".into(), "0.5".into())
+            ("48k".into(), "1.25M".into(), "0.5".into())
         );
+        let ticks = [0.0, 0.25, 0.75, 1.25, 12.5, 100.0, 0.3 - 1e-17, 0.025].map(short);
+        assert_eq!(ticks, ["0", "0.25", "0.75", "1.25", "12.5", "100", "0.3", "0.025"]);
     }
 
     #[test]

@@ -61,14 +61,23 @@ pub(crate) fn draw(
         let middle = (6 + ROW * index as i32 + ROW / 2) * SCALE;
         canvas.text(((left - 8) * SCALE, middle), &name, Ink::Text, Anchor::End, TEXT, false);
         if value.is_empty() {
-            let at = ((left + 8) * SCALE, middle);
-            canvas.text(at, absence(row), Ink::Muted, Anchor::Start, TEXT, false);
+            let why = absence(row);
+            let at = clear_of(spot, left * SCALE, WIDTH * SCALE, (text_width(why, TEXT) + 8) * SCALE);
+            canvas.text((at + 8 * SCALE, middle), why, Ink::Muted, Anchor::Start, TEXT, false);
         } else {
             canvas.text(((WIDTH - right + 10) * SCALE, middle), &value, Ink::Text, Anchor::Start, TEXT, true);
         }
         points(&mut canvas, row, quantity, spot, middle);
     }
     Ok(Some(canvas.finish("dots", &label(workload, models, quantity))))
+}
+
+/// Where a text of this width, drawn between `left` and `right`, meets none of a row's points; at the left where there is no such place.
+fn clear_of(spot: &Spot, left: i32, right: i32, width: i32) -> i32 {
+    let gap = 8 * SCALE;
+    let free = |at: i32| spot.points.iter().all(|x| *x + gap < at || *x - gap > at + width);
+    let behind = spot.points.iter().map(|x| x + gap + 1);
+    std::iter::once(left).chain(behind).find(|at| free(*at) && at + width <= right).unwrap_or(left)
 }
 
 fn name_of(row: &Row<'_>, models: &[Model<'_>]) -> String {

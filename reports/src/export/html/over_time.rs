@@ -29,11 +29,11 @@ pub(super) struct Panel {
 pub(super) fn over_time(workload: &Workload<'_>, models: &[Model<'_>]) -> Result<Vec<OverTime>> {
     let mut groups = Vec::new();
     for (shown, caption, lines) in [
-        (Shown::Latency, "Latency over time", "Median (heavy) and 99th percentile (light)"),
+        (Shown::Latency, "Latency over time", "Median (heavy) and 99th percentile (light) of latency"),
         (
             Shown::Connections,
             "Connections over time",
-            "Connections that lived, on average (heavy), and that were wanted (light),",
+            "Connections that lived, on average (heavy), and that were wanted (light)",
         ),
     ] {
         let Some(axes) = time::axes(workload, shown) else { continue };
