@@ -171,15 +171,28 @@ fn foreign_flags_and_bad_searches_get_one_line_and_exit_2() {
 
 #[test]
 fn help_fits_a_screen() {
-    // What belongs to HTTP and to protocols of one's own stands in the long help alone.
-    let long = output(&["--help"]);
-    assert!(String::from_utf8(long.stdout).unwrap().contains("--expect-body"));
-    let output = output(&["-h"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty());
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.lines().count() <= 60, "{}", text.lines().count());
-    assert!(text.contains("Every rate is a total"));
+    let help = |flags: &[&str], columns| {
+        let output = command(flags).env("COLUMNS", columns).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = help(&["-h"], "80");
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(text.lines().count() <= 50 && widest <= 80, "{} lines, {widest} columns", text.lines().count());
+    assert_eq!(text, help(&["-h"], "110"), "a line is wrapped");
+    assert!(text.contains("Every rate is a total") && text.ends_with("loadgen --help\n"), "{text}");
+    // What is rare, belongs to HTTP, or to protocols of one's own stands in the long help alone.
+    let long = help(&["--help"], "80");
+    let flags = |text: &str| -> Vec<String> {
+        text.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect()
+    };
+    let (short, long) = (flags(&text), flags(&long));
+    assert!(short.iter().all(|flag| long.contains(flag)), "{short:?} {long:?}");
+    for rare in ["--expect-body", "--hgrm", "--seed", "--version", "--help"] {
+        assert!(long.iter().any(|flag| flag == rare), "{rare}");
+    }
+    // A subcommand has its own, with all that it can do.
+    assert!(help(&["report", "-h"], "80").contains("--hgrm"));
 }
 
 #[test]
