@@ -23,6 +23,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use sys::signal::{Received, Signals};
 
 /// Puts load on a socket server and says what became of every request.
 #[derive(Debug, Parser)]
@@ -274,20 +275,27 @@ fn configure_requests(args: &Cli, config: &mut Config) -> Result<(), Error> {
     args.http.apply(config)
 }
 
-/// Blocks SIGINT and SIGTERM in this thread and those that it makes; a thread of its own waits for them.
+/// Blocks SIGINT, SIGTERM and SIGHUP in this thread and those that it makes; a thread of its own waits for them.
 ///
-/// The first one ends the run early, a second one ends the process.
+/// The first one ends the run early; a second SIGINT or SIGTERM ends the process. A terminal that is closed says so more than once,
+/// so SIGHUP never does; one that was ignored at the start (nohup) stays so.
 fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
-    let signals = sys::signal::Signals::new(false).map_err(Error::Setup)?;
+    let signals = Signals::with_hang_up().map_err(Error::Setup)?;
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     let watch = move || {
+        let mut asked = false;
         loop {
             let waited = sys::socket::wait_readable(&[std::os::fd::AsFd::as_fd(&signals)], None);
             match signals.next() {
-                Ok(Some(_)) if seen.swap(true, Relaxed) => {
+                Ok(Some(Received::HangUp)) => seen.store(true, Relaxed),
+                Ok(Some(_)) if asked => {
                     crate::live::restore();
                     sys::process::exit_now(i32::from(Exit::Unfit.code()))
+                }
+                Ok(Some(_)) => {
+                    asked = true;
+                    seen.store(true, Relaxed);
                 }
                 Ok(_) if waited.is_ok() => {}
                 // Without the descriptor nobody can be told: the run goes on to its end.

@@ -273,6 +273,50 @@ fn an_interrupt_ends_the_run_and_keeps_the_results() {
     assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
 }
 
+/// What is left of a run of `args` that gets SIGHUP twice once it has its two connections.
+fn hung_up(program: &mut Command, peer: &Peer) -> Load {
+    let child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    while peer.accepted.load(SeqCst) < 2 {
+        std::thread::yield_now();
+    }
+    // The kernel tells of a terminal that is gone, and so does the shell.
+    for _ in 0..2 {
+        sys::process::kill(child.id() as i32, 1).unwrap();
+    }
+    serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_and_keeps_the_results() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    if u64::from_str_radix(ignored, 16).unwrap() & 1 != 0 {
+        return eprintln!("skipped: SIGHUP is ignored here, and so it is by what this starts");
+    }
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let load = hung_up(&mut command(&["-d", "60s", "-c", "2", "--json", "-", "-q", &url]), &peer);
+    assert!(load.elapsed_ns < 30_000_000_000);
+    assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_changes_nothing() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let loadgen = command(&["-d", "500ms", "-c", "2", "--json", "-", "-q", &url]);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the shell becomes the command under test, which ends by itself"
+    )]
+    let mut shell = Command::new("sh");
+    // What nohup(1) does, with the output left where it is.
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(loadgen.get_program()).args(loadgen.get_args());
+    let load = hung_up(&mut shell, &peer);
+    assert!(load.elapsed_ns >= 500_000_000, "{}", load.elapsed_ns);
+    assert!(!load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}
+
 #[test]
 fn an_interrupt_before_the_window_blames_no_connection() {
     let peer = Peer::echo();
