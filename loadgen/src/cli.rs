@@ -12,7 +12,7 @@ use crate::fleet::{self, Gate};
 use crate::search::Search;
 use crate::targets::Target;
 use crate::{Error, ports, run, units};
-use clap::Parser;
+use clap::{ArgAction, Parser};
 use commands::Command;
 use habits::Habits;
 use record::Exit;
@@ -23,6 +23,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+use sys::signal::{Received, Signals};
 
 /// Puts load on a socket server and says what became of every request.
 #[derive(Debug, Parser)]
@@ -35,15 +36,19 @@ use std::time::Duration;
     args_conflicts_with_subcommands = true,
     allow_negative_numbers = true,
     subcommand_negates_reqs = true,
-    disable_help_subcommand = true
+    disable_help_subcommand = true,
+    // Both are declared below, where they can be left out of the short help.
+    disable_help_flag = true,
+    disable_version_flag = true
 )]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
 
-    /// [WEIGHT@]tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH or :@NAME
+    /// tcp|udp://HOST:PORT, http://HOST[:PORT][/PATH], unix|unixgram:/PATH
     ///
-    /// Several share the load by their weights, as in 3@tcp://A:7000 tcp://B:7000: in an open loop each arrival goes to one of them,
+    /// A target: tcp://HOST:PORT, udp://HOST:PORT, http://HOST[:PORT][/PATH], unix:/PATH, unixgram:/PATH, unix:@NAME or unixgram:@NAME;
+    /// with a weight before it, WEIGHT@URL. Several share the load by their weights, as in 3@tcp://A:7000 tcp://B:7000: in an open loop each arrival goes to one of them,
     /// drawn from the seed; in a closed loop the connections are shared out.
     #[arg(required = true, value_name = "URL")]
     targets: Vec<Target>,
@@ -69,11 +74,15 @@ struct Cli {
     /// Said by `--processes` to those that it starts
     #[arg(long, hide = true)]
     part: Option<Shard>,
-    /// The same traffic before the window, thrown away
+    /// Traffic before the window, thrown away
+    ///
+    /// It is the same traffic as in the window.
     #[arg(long, aliases = ["warmup", "warm-up-time"], default_value = "0s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Load")]
     warm_up: Duration,
 
-    /// greeting, echo, sized, http, raw [default: by the URL]
+    /// greeting, echo, sized, http, raw
+    ///
+    /// By default what the URL suggests.
     #[arg(long, value_name = "NAME", help_heading = "Requests")]
     service: Option<Spoken>,
     #[command(flatten)]
@@ -82,22 +91,28 @@ struct Cli {
     http: HttpFlags,
     #[command(flatten)]
     connection: ConnectionFlags,
-    /// Bytes of an echo message or a reply (4k) [default: 64]
+    /// Bytes of a message [default: 64]
+    ///
+    /// Of an echo message or of a reply, as 4k.
     #[arg(long, value_parser = units::parse_size, value_name = "BYTES", help_heading = "Requests")]
     size: Option<u64>,
     /// Work a sized or http request asks for, as sleep:1ms
-    #[arg(long, value_name = "WORK", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, value_name = "WORK", help_heading = "Requests")]
     work: Option<Work>,
-    /// Age at which a request is late, not cut off
+    /// Age of a late request
+    ///
+    /// It counts as late from this age on, and is not cut off.
     #[arg(long, default_value = "2s", value_parser = units::parse_time, value_name = "TIME", help_heading = "Requests")]
     timeout: Duration,
-    /// Ends by plan, PHASE:SHARE[:KIND]; repeatable
+    /// Ends by plan: PHASE:SHARE[:KIND]
+    ///
+    /// A share of the requests, as after-request:5%:fin; repeatable.
     #[arg(long, value_name = "PLAN", help_heading = "Requests")]
     abort: Vec<Rule>,
     #[command(flatten)]
     misfits: MisfitFlags,
     /// Decides payloads, arrivals and aborts
-    #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
+    #[arg(long, hide_short_help = true, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     seed: u64,
 
     #[command(flatten)]
@@ -106,11 +121,19 @@ struct Cli {
     search: Search,
     #[command(flatten)]
     habits: Habits,
+
+    /// The flags that are used most (-h), all of them (--help)
+    #[arg(short, long, global = true, action = ArgAction::Help, hide_short_help = true)]
+    help: Option<bool>,
+    /// The version
+    #[arg(short = 'V', long, action = ArgAction::Version, hide_short_help = true)]
+    version: Option<bool>,
 }
 
-const AFTER_HELP: &str =
-    "Every rate is a total. Abort phases: connect, mid-request, after-request, mid-response, idle.
-Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 target unreachable or run invalid, 4 the tool broke.";
+/// Under the short help, which fits a terminal of 80 columns and 50 lines; the long one has its own.
+const AFTER_HELP: &str = "Abort phases: connect, mid-request, after-request, mid-response, idle.
+Exit: 0 fine, 1 --fail-on met, 2 wrong use, 3 unreachable or invalid, 4 broken.
+Every rate is a total. All flags: loadgen --help";
 
 /// The command `loadgen`, from its arguments (the first one is the program's name) to its exit code.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
@@ -252,20 +275,27 @@ fn configure_requests(args: &Cli, config: &mut Config) -> Result<(), Error> {
     args.http.apply(config)
 }
 
-/// Blocks SIGINT and SIGTERM in this thread and those that it makes; a thread of its own waits for them.
+/// Blocks SIGINT, SIGTERM and SIGHUP in this thread and those that it makes; a thread of its own waits for them.
 ///
-/// The first one ends the run early, a second one ends the process.
+/// The first one ends the run early; a second SIGINT or SIGTERM ends the process. A terminal that is closed says so more than once,
+/// so SIGHUP never does; one that was ignored at the start (nohup) stays so.
 fn stop_on_signals() -> Result<Arc<AtomicBool>, Error> {
-    let signals = sys::signal::Signals::new(false).map_err(Error::Setup)?;
+    let signals = Signals::with_hang_up().map_err(Error::Setup)?;
     let stop = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stop);
     let watch = move || {
+        let mut asked = false;
         loop {
             let waited = sys::socket::wait_readable(&[std::os::fd::AsFd::as_fd(&signals)], None);
             match signals.next() {
-                Ok(Some(_)) if seen.swap(true, Relaxed) => {
+                Ok(Some(Received::HangUp)) => seen.store(true, Relaxed),
+                Ok(Some(_)) if asked => {
                     crate::live::restore();
                     sys::process::exit_now(i32::from(Exit::Unfit.code()))
+                }
+                Ok(Some(_)) => {
+                    asked = true;
+                    seen.store(true, Relaxed);
                 }
                 Ok(_) if waited.is_ok() => {}
                 // Without the descriptor nobody can be told: the run goes on to its end.

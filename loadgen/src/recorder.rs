@@ -149,8 +149,9 @@ impl Recorder {
         self.fin_proven += u64::from(proven);
     }
 
-    /// A request is not answered at the end: its age is a lower bound of its latency. `chosen`: it was to be aborted.
-    pub(crate) fn unanswered(&mut self, age_ns: u64, timeout_ns: u64, connecting: bool, chosen: bool) {
+    /// A request is not answered at the end: its age is a lower bound of its latency. `excused`: it was to be aborted, or may be lost on
+    /// its way, so that nobody did it any harm.
+    pub(crate) fn unanswered(&mut self, age_ns: u64, timeout_ns: u64, connecting: bool, excused: bool) {
         self.requests.unanswered += 1;
         self.latency.add(age_ns);
         self.unanswered_age.add(age_ns);
@@ -159,7 +160,7 @@ impl Recorder {
             return;
         }
         let cause = if connecting { "no-connection" } else { "no-reply" };
-        self.error(Failure::named(crate::tally::Phase::Timeout, cause), chosen);
+        self.error(Failure::named(crate::tally::Phase::Timeout, cause), excused);
     }
 
     /// A request was due and could not begin before the end: its age is a lower bound of its latency.

@@ -18,13 +18,19 @@ const SHORTEST: Duration = Duration::from_millis(500);
 /// What to do instead of a run.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Merge results of one load: histograms added, counters summed, nothing averaged
+    /// One result of several of one load, nothing averaged
+    ///
+    /// Histograms are added, counters summed.
+    #[command(mut_args(|arg| arg.hide_short_help(false)))]
     Merge(Merge),
-    /// Say stored results again, or write one in another format
+    /// Stored results again, or one in another format
+    #[command(mut_args(|arg| arg.hide_short_help(false)))]
     Report(Report),
-    /// Two results, or two sets of repeats, side by side, with intervals
+    /// Two results, or sets of repeats, side by side, with intervals
     Compare(Compare),
-    /// The generator against truths that can be computed: stalls, and the waits of a queue
+    /// The generator against truths that can be computed
+    ///
+    /// They are stalls, and the waits of a queue.
     SelfTest(SelfTest),
     /// Completions for a shell, on standard output
     Completions {

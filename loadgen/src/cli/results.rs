@@ -22,10 +22,10 @@ pub(crate) struct Exports {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     pub(crate) csv: Option<Destination>,
     /// HdrHistogram log of the intervals
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", help_heading = "Results")]
     pub(crate) hlog: Option<Destination>,
     /// HdrHistogram percentiles as text, in ms
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", help_heading = "Results")]
     pub(crate) hgrm: Option<Destination>,
     /// Of what the two are: latency, service, lag, connect, first-byte, late, unanswered
     #[arg(
@@ -39,7 +39,7 @@ pub(crate) struct Exports {
     )]
     pub(crate) of: Of,
     /// OpenMetrics text, for Prometheus
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    #[arg(long, hide_short_help = true, value_name = "FILE", help_heading = "Results")]
     pub(crate) openmetrics: Option<Destination>,
 }
 
@@ -130,7 +130,9 @@ pub(crate) struct Results {
     /// Requests in it at most; the rest is counted
     #[arg(long, hide_short_help = true, value_name = "N", default_value = "1M", value_parser = units::parse_count, help_heading = "Results", requires = "log")]
     log_room: u64,
-    /// The server's process: its CPU, memory, switches in the result
+    /// The server's process: its CPU, memory, switches
+    ///
+    /// They are in the result then.
     #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), help_heading = "Results")]
     pid: Option<i32>,
     /// What is exit 1 [default: trouble]
@@ -149,7 +151,7 @@ pub(crate) struct Results {
     )]
     fail_on: Vec<FailOn>,
     /// A line each TIME [1s] on standard error, no view
-    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = units::parse_time, help_heading = "Results")]
+    #[arg(long, hide_short_help = true, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1s", value_parser = units::parse_time, help_heading = "Results")]
     progress: Option<Duration>,
     /// No summary, no view
     #[arg(short, long, help_heading = "Results")]

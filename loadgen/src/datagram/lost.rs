@@ -116,7 +116,8 @@ impl Engine<'_> {
             return;
         }
         let age_ns = now.saturating_sub(request.arrival.due_ns);
-        self.recorder.unanswered(age_ns, self.course.timeout_ns, false, request.abort.is_some());
+        // A datagram may be lost, whoever else misbehaves: that is shown as loss, and laid at nobody's door.
+        self.recorder.unanswered(age_ns, self.course.timeout_ns, false, true);
         self.log(i, request, Outcome::Unanswered, now);
     }
 }

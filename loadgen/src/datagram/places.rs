@@ -4,6 +4,7 @@ use super::{Engine, LARGE_BUFFER, RECEIVE_BUFFERS, SMALL_BUFFER};
 use crate::engine::{connection_number, rest_ns};
 use crate::tally::{Failure, Phase};
 use std::cmp::Reverse;
+use std::io;
 use std::os::fd::AsFd as _;
 use sys::{Interest, Poller as _, datagram};
 
@@ -43,17 +44,26 @@ impl Engine<'_> {
                 if self.counting() {
                     self.recorder.connections_made += 1;
                 }
-                if let Err(error) = added {
-                    self.dial_errors.add(Failure::system(Phase::Connect, &error), 1);
-                    return self.rest(i, now);
+                match added {
+                    Ok(()) => self.offer(i, now),
+                    Err(error) => self.without(i, &error, now),
                 }
-                self.offer(i, now);
             }
-            Err(error) => {
-                self.dial_errors.add(Failure::system(Phase::Connect, &error), 1);
-                self.rest(i, now);
-            }
+            Err(error) => self.without(i, &error, now),
         }
+    }
+
+    /// There is no socket: before the window a reason why nothing may be reached, and within it an error of a place that was to be had.
+    fn without(&mut self, i: usize, error: &io::Error, now: u64) {
+        let failure = Failure::system(Phase::Connect, error);
+        if self.counting() {
+            let refused = error.raw_os_error().is_some_and(sys::errno::is_refusal);
+            self.recorder.datagrams.refused += u64::from(refused);
+            self.note(failure);
+        } else {
+            self.dial_errors.add(failure, 1);
+        }
+        self.rest(i, now);
     }
 
     /// Lets the socket go; what the kernel dropped of its answers is kept.

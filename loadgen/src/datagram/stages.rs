@@ -50,7 +50,8 @@ impl Runner for Engine<'_> {
     }
 
     fn is_waiting(&self) -> bool {
-        self.open > 0 || self.silent || !self.queue.is_empty()
+        // Where every socket rests from a refusal, requests wait for a server that may never come back.
+        self.open > 0 || self.silent || !self.queue.is_empty() || self.sockets_open == 0
     }
 
     fn is_drained(&self, now: u64) -> bool {

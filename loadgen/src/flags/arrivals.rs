@@ -11,7 +11,9 @@ use std::sync::Arc;
 /// When requests begin.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ArrivalFlags {
-    /// Requests/s in total, open loop (10k, 1M) [default: closed loop]
+    /// Requests/s, open loop (10k, 1M) [default: closed loop]
+    ///
+    /// A total over all connections, threads, processes and shards.
     #[arg(short = 'R', long, aliases = ["qps", "rps"], value_parser = units::parse_rate, value_name = "N", help_heading = "Load")]
     rate: Option<f64>,
     /// How they are spread: constant, poisson, burst:ON/OFF

@@ -10,7 +10,9 @@ use std::num::NonZeroU64;
 /// How connections are used.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectionFlags {
-    /// Requests out at a time on each connection
+    /// Requests out at a time
+    ///
+    /// On each connection.
     #[arg(long, default_value_t = 1, value_name = "N", help_heading = "Requests")]
     pipeline: u32,
     /// UDP: datagrams of one length that are due together go through the kernel as one (UDP_SEGMENT), and come as one (UDP_GRO)
@@ -27,7 +29,9 @@ pub(crate) struct ConnectionFlags {
         help_heading = "Load"
     )]
     engine: Mechanism,
-    /// Replies after which a connection is closed: N, or N..M
+    /// Close behind N replies, or N..M
+    ///
+    /// A connection is closed behind so many replies; of a range, a number drawn for each.
     #[arg(long, aliases = ["max-requests-per-connection", "reconnect-interval"], value_name = "N", value_parser = Draw::parse_count, help_heading = "Requests")]
     requests_per_connection: Option<Draw>,
     /// Age at which a connection is closed, behind the reply that is out: 30s, 10s..60s, or exp:30s

@@ -28,7 +28,9 @@ const TRIES: usize = 3;
 /// Flags of searches.
 #[derive(Debug, Args)]
 pub(crate) struct Search {
-    /// Highest rate with pNN<TIME, errors<SHARE, late<SHARE (,-joined)
+    /// Highest rate with p99<5ms, errors<1%, or late<1%
+    ///
+    /// pNN<TIME for any percentile, errors<SHARE, late<SHARE; several are joined by commas.
     #[arg(
         long,
         value_name = "OBJECTIVE",
@@ -37,13 +39,19 @@ pub(crate) struct Search {
     )]
     find_max: Option<Objective>,
     /// Rates to search between [default: what --duration can tell]
-    #[arg(long, value_name = "RATES", help_heading = "Search: each step is a run", requires = "find_max")]
+    #[arg(
+        long,
+        hide_short_help = true,
+        value_name = "RATES",
+        help_heading = "Search: each step is a run",
+        requires = "find_max"
+    )]
     between: Option<Range>,
     /// How near the answer is to be
     #[arg(long, hide_short_help = true, value_name = "SHARE", default_value = "5%", value_parser = units::parse_share, help_heading = "Search: each step is a run", requires = "find_max")]
     resolution: f64,
     /// Runs of a rate, of which the majority decides
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), help_heading = "Search: each step is a run", requires = "find_max")]
+    #[arg(long, hide_short_help = true, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=99), help_heading = "Search: each step is a run", requires = "find_max")]
     repeats: u32,
     /// Latency over N rates, LOW..HIGH:N, up to overload
     #[arg(

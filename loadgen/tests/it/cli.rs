@@ -171,15 +171,28 @@ fn foreign_flags_and_bad_searches_get_one_line_and_exit_2() {
 
 #[test]
 fn help_fits_a_screen() {
-    // What belongs to HTTP and to protocols of one's own stands in the long help alone.
-    let long = output(&["--help"]);
-    assert!(String::from_utf8(long.stdout).unwrap().contains("--expect-body"));
-    let output = output(&["-h"]);
-    assert_eq!(output.status.code(), Some(0));
-    assert!(output.stderr.is_empty());
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.lines().count() <= 60, "{}", text.lines().count());
-    assert!(text.contains("Every rate is a total"));
+    let help = |flags: &[&str], columns| {
+        let output = command(flags).env("COLUMNS", columns).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = help(&["-h"], "80");
+    let widest = text.lines().map(|line| line.chars().count()).max().unwrap_or(0);
+    assert!(text.lines().count() <= 50 && widest <= 80, "{} lines, {widest} columns", text.lines().count());
+    assert_eq!(text, help(&["-h"], "110"), "a line is wrapped");
+    assert!(text.contains("Every rate is a total") && text.ends_with("loadgen --help\n"), "{text}");
+    // What is rare, belongs to HTTP, or to protocols of one's own stands in the long help alone.
+    let long = help(&["--help"], "80");
+    let flags = |text: &str| -> Vec<String> {
+        text.split_whitespace().filter(|word| word.starts_with("--")).map(str::to_owned).collect()
+    };
+    let (short, long) = (flags(&text), flags(&long));
+    assert!(short.iter().all(|flag| long.contains(flag)), "{short:?} {long:?}");
+    for rare in ["--expect-body", "--hgrm", "--seed", "--version", "--help"] {
+        assert!(long.iter().any(|flag| flag == rare), "{rare}");
+    }
+    // A subcommand has its own, with all that it can do.
+    assert!(help(&["report", "-h"], "80").contains("--hgrm"));
 }
 
 #[test]
@@ -258,6 +271,50 @@ fn an_interrupt_ends_the_run_and_keeps_the_results() {
     let load: Load = serde_json::from_slice(&output.stdout).unwrap();
     assert!(load.verdict.state >= VerdictState::Suspect && load.elapsed_ns < 30_000_000_000);
     assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}
+
+/// What is left of a run of `args` that gets SIGHUP twice once it has its two connections.
+fn hung_up(program: &mut Command, peer: &Peer) -> Load {
+    let child = program.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    while peer.accepted.load(SeqCst) < 2 {
+        std::thread::yield_now();
+    }
+    // The kernel tells of a terminal that is gone, and so does the shell.
+    for _ in 0..2 {
+        sys::process::kill(child.id() as i32, 1).unwrap();
+    }
+    serde_json::from_slice(&child.wait_with_output().unwrap().stdout).unwrap()
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_the_run_and_keeps_the_results() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    if u64::from_str_radix(ignored, 16).unwrap() & 1 != 0 {
+        return eprintln!("skipped: SIGHUP is ignored here, and so it is by what this starts");
+    }
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let load = hung_up(&mut command(&["-d", "60s", "-c", "2", "--json", "-", "-q", &url]), &peer);
+    assert!(load.elapsed_ns < 30_000_000_000);
+    assert!(load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
+}
+
+#[test]
+fn under_nohup_a_closed_terminal_changes_nothing() {
+    let peer = Peer::echo();
+    let url = format!("tcp://{}", peer.address);
+    let loadgen = command(&["-d", "500ms", "-c", "2", "--json", "-", "-q", &url]);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the shell becomes the command under test, which ends by itself"
+    )]
+    let mut shell = Command::new("sh");
+    // What nohup(1) does, with the output left where it is.
+    shell.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(loadgen.get_program()).args(loadgen.get_args());
+    let load = hung_up(&mut shell, &peer);
+    assert!(load.elapsed_ns >= 500_000_000, "{}", load.elapsed_ns);
+    assert!(!load.verdict.reasons.iter().any(|reason| reason.contains("cut short")), "{:?}", load.verdict);
 }
 
 #[test]

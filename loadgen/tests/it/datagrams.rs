@@ -1,6 +1,7 @@
 //! Datagram targets: everything that can become of a request is told from everything else, and counted exactly. Not here: the
 //! project's own servers, and what a client's side checks (see `service::datagram`).
 
+use crate::cli::output;
 use crate::postman::{Letters, Postman};
 use crate::{check_accounting, checked, config_at, errors, open_loop};
 use loadgen::{Config, Pacing, Stop, run};
@@ -277,6 +278,55 @@ fn an_abort_closes_the_socket_behind_its_request() {
     assert!(returned > 0 && returned <= aborted, "{returned} of {aborted}");
 }
 
+/// How a run ends in which one client in five leaves by plan, and every third datagram gets the answer that `spoil` makes of it.
+fn beside_aborts(family: Family, fail_on: &str, spoil: fn(&[u8]) -> Option<Vec<u8>>) -> (Option<i32>, Load) {
+    let postman = Postman::start(family, move |n, message, route| {
+        let answer = if n % 3 == 1 { spoil(message) } else { Some(message.to_vec()) };
+        answer.map(|bytes| (route, bytes)).into_iter().collect()
+    });
+    let plan = ["--abort", "after-request:20%:fin", "--timeout", "60ms", "-n", "60", "-c", "4"];
+    let args = [&plan[..], &["-q", "--json", "-", "--fail-on", fail_on, &postman.url]].concat();
+    let run = output(&args);
+    (run.status.code(), serde_json::from_slice(&run.stdout).unwrap())
+}
+
+/// With planned misbehaviour as without: loss is shown, and is trouble where that was asked for alone; wrong answers are, and silence is.
+#[test]
+fn loss_beside_planned_ends_is_loss_and_no_trouble() {
+    for family in FAMILIES {
+        for (fail_on, exit) in [("trouble", 0), ("collateral", 0), ("unanswered", 1), ("errors", 1)] {
+            let (code, load) = beside_aborts(family, fail_on, |_| None);
+            assert_eq!(code, Some(exit), "{family} {fail_on} {:?}", load.errors);
+            let lost = load.datagrams.as_ref().unwrap().lost;
+            assert!(lost > 0 && load.aborts.done > 0, "{:?}", load.requests);
+            assert_eq!((load.collateral_errors, errors(&load, "timeout", "no-reply")), (0, lost));
+        }
+        let (code, load) = beside_aborts(family, "trouble", |message| {
+            let mut wrong = message.to_vec();
+            *wrong.last_mut()? ^= 1;
+            Some(wrong)
+        });
+        assert!(code == Some(1) && load.collateral_errors > 0, "{family} {code:?} {:?}", load.errors);
+    }
+}
+
+#[test]
+fn silence_and_refusal_beside_planned_ends_are_trouble() {
+    let plan = ["-q", "--abort", "after-request:20%:fin", "--timeout", "60ms", "-n", "20", "-c", "2"];
+    for family in FAMILIES {
+        let mute = Postman::start(family, |_, _, _| Letters::new());
+        assert_eq!(output(&[&plan[..], &[&mute.url]].concat()).status.code(), Some(3), "{family}");
+        // It answers ten and is gone.
+        let leaving = Postman::until(&crate::postman::fresh(family), |n, message, route| {
+            (n < 10).then(|| vec![(route, message.to_vec())])
+        });
+        let run = output(&[&plan[..], &["--json", "-", &leaving.url]].concat());
+        let load: Load = serde_json::from_slice(&run.stdout).unwrap();
+        assert_eq!(run.status.code(), Some(1), "{family} {:?}", load.errors);
+        assert!(load.datagrams.is_some_and(|d| d.refused > 0) && load.collateral_errors > 0, "{family}");
+    }
+}
+
 #[test]
 fn a_socket_of_few_requests_is_followed_by_another() {
     for family in FAMILIES {
@@ -322,7 +372,7 @@ fn the_result_says_what_became_of_the_datagrams() {
     });
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("metrics");
-    let output = crate::cli::output(&[
+    let output = output(&[
         &postman.url,
         "-n",
         "50",

@@ -60,7 +60,8 @@ pub struct Load {
     pub connections: Connections,
     /// Connections closed abruptly, as planned.
     pub aborts: Aborts,
-    /// Errors on connections that were to behave, while others were not (the same errors stand in `errors`).
+    /// Errors on connections that were to behave, while others were not (the same errors stand in `errors`); a datagram that is lost
+    /// is none.
     pub collateral_errors: u64,
     /// Connections that were slow or mute by plan, a family an entry. Nothing that they did stands in the numbers above.
     #[serde(default)]

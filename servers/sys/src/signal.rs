@@ -3,6 +3,7 @@
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// A descriptor from which blocked signals are read.
@@ -16,6 +17,8 @@ pub enum Received {
     Stop,
     /// SIGCHLD: a child changed state; several of them may be one signal.
     Child,
+    /// SIGHUP: the terminal is gone. The kernel and the shell may both say so.
+    HangUp,
     /// Any other.
     Other(u32),
 }
@@ -28,11 +31,22 @@ impl Signals {
     /// # Errors
     /// EMFILE, ENFILE, ENOMEM.
     pub fn new(children: bool) -> io::Result<Self> {
+        Self::of(children.then_some(Signal::SIGCHLD))
+    }
+
+    /// As [`new`](Self::new) without children, and reads SIGHUP too, unless it was ignored at the start, as under nohup(1): a blocked
+    /// signal is kept although it is ignored, so that it would be met here.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_hang_up() -> io::Result<Self> {
+        Self::of((!is_ignored(Signal::SIGHUP)?).then_some(Signal::SIGHUP))
+    }
+
+    fn of(more: Option<Signal>) -> io::Result<Self> {
         let mut set = SigSet::empty();
-        set.add(Signal::SIGTERM);
-        set.add(Signal::SIGINT);
-        if children {
-            set.add(Signal::SIGCHLD);
+        for signal in [Signal::SIGTERM, Signal::SIGINT].into_iter().chain(more) {
+            set.add(signal);
         }
         sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None)?;
         Ok(Self(SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)?))
@@ -46,9 +60,22 @@ impl Signals {
         Ok(self.0.read_signal()?.map(|info| match Signal::try_from(info.ssi_signo as i32) {
             Ok(Signal::SIGTERM | Signal::SIGINT) => Received::Stop,
             Ok(Signal::SIGCHLD) => Received::Child,
+            Ok(Signal::SIGHUP) => Received::HangUp,
             _ => Received::Other(info.ssi_signo),
         }))
     }
+}
+
+/// True where the action of `signal` is to ignore it.
+fn is_ignored(signal: Signal) -> io::Result<bool> {
+    let mut action = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: without a new action nothing is changed, and the old one has room at the pointer.
+    nix::errno::Errno::result(unsafe {
+        libc::sigaction(signal as i32, std::ptr::null(), action.as_mut_ptr())
+    })?;
+    // SAFETY: the call has filled it, and all its bytes were zero before.
+    let action = unsafe { action.assume_init() };
+    Ok(action.sa_sigaction == libc::SIG_IGN)
 }
 
 impl AsFd for Signals {
