@@ -3,6 +3,7 @@
 //! "The connection was closed" is only well when the server still stands afterwards; a worker that crashes closes its connections too.
 
 use super::evidence;
+use super::facts::Leaves;
 use super::fault::Fault;
 use super::rest::Baseline;
 use super::scene::Scene;
@@ -18,6 +19,9 @@ const WINDOW_MS: (u64, u64) = (100, 50);
 /// Share of one processor that an idle subject must be under, run and waiting to run, to count as resting.
 pub const RESTING: f64 = 0.5;
 
+/// The word for a subject that is whole.
+pub const CLEAN: &str = "clean";
+
 /// What is not whole, one phrase each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aftermath {
@@ -25,10 +29,12 @@ pub struct Aftermath {
     pub wrong: Vec<String>,
     /// What is not as it should be.
     pub odd: Vec<String>,
+    /// What the subject leaves behind after any connection, so that it is none of this case's doing.
+    pub usual: Vec<String>,
 }
 
 impl Aftermath {
-    /// True when the subject is whole.
+    /// True when the subject is whole, but for what it always leaves.
     #[must_use]
     pub fn clean(&self) -> bool {
         self.wrong.is_empty() && self.odd.is_empty()
@@ -37,17 +43,23 @@ impl Aftermath {
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
-        if self.clean() {
-            return "clean".to_owned();
+        let mut words: Vec<String> = self.wrong.iter().chain(&self.odd).cloned().collect();
+        if !self.usual.is_empty() {
+            words.push(format!("as after any connection: {}", self.usual.join(", ")));
         }
-        self.wrong.iter().chain(&self.odd).cloned().collect::<Vec<_>>().join("; ")
+        if words.is_empty() { CLEAN.to_owned() } else { words.join("; ") }
+    }
+
+    /// Notes what was left behind.
+    fn blame(&mut self, usual: bool, what: String) {
+        if usual { self.usual.push(what) } else { self.wrong.push(what) }
     }
 
     fn over(how: String, running: &Running) -> Self {
         let words = running.child.as_ref().map(Child::stderr_tail).unwrap_or_default();
         let said = words.lines().rfind(|line| !line.trim().is_empty());
         let how = said.map_or_else(|| how.clone(), |line| format!("{how}; its last words: {}", line.trim()));
-        Self { wrong: vec![how], odd: Vec::new() }
+        Self { wrong: vec![how], ..Self::default() }
     }
 }
 
@@ -56,7 +68,7 @@ impl Aftermath {
 /// # Errors
 /// Of the harness only.
 pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
-    let settle = scene.settle();
+    let (settle, leaves) = (scene.settle(), scene.facts().leaves);
     let target = scene.target()?;
     let window = Duration::from_millis(scene.count(WINDOW_MS.0, WINDOW_MS.1));
     let running = scene.running()?;
@@ -83,14 +95,14 @@ pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
         return Ok(Aftermath::over("the server's process has ended".to_owned(), running));
     }
     if let Some(baseline) = running.baseline.clone() {
-        compare(running, &baseline, settle, &mut found);
+        compare(running, &baseline, (settle, leaves), &mut found);
     }
-    let waiting = || evidence::count_in_state(target.ip(), Some(id.pid), CLOSE_WAIT);
-    if !evidence::settle(settle, || waiting() == 0) {
-        let count = waiting();
-        found
-            .wrong
-            .push(format!("{count} connections in CLOSE_WAIT: their peers have closed, the server has not"));
+    let patience = |usual: bool| if usual { Duration::ZERO } else { settle };
+    let waiting = || unclosed(running);
+    if !evidence::settle(patience(leaves.unclosed), || waiting() == 0) {
+        let words =
+            format!("{} connections in CLOSE_WAIT: their peers have closed, the server has not", waiting());
+        found.blame(leaves.unclosed, words);
     }
     let mut share = 0.0;
     // One that was busy before any case is so still, by no fault of this one; that it is, is the matter of `life/idle-cpu`.
@@ -104,18 +116,47 @@ pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
     Ok(found)
 }
 
-/// Zombies, descriptors and workers, against what was there before.
-fn compare(running: &Running, baseline: &Baseline, settle: Duration, found: &mut Aftermath) {
-    let Some(id) = running.id else { return };
-    let zombies = || evidence::zombies(id.pid).saturating_sub(baseline.zombies);
-    if !evidence::settle(settle, || zombies() == 0) {
-        found.wrong.push(format!("{} zombies", zombies()));
+/// What stays behind of connections that have come and gone, where nothing else was asked of the subject since it had come to rest.
+#[must_use]
+pub fn leaves(running: &Running, settle: Duration) -> Leaves {
+    let Some(baseline) = &running.baseline else { return Leaves::default() };
+    Leaves {
+        zombies: !evidence::settle(settle, || zombies(running, baseline) == 0),
+        descriptors: !evidence::settle(settle, || !keeps_descriptors(running, baseline)),
+        unclosed: !evidence::settle(settle, || unclosed(running) == 0),
     }
-    let open = || evidence::descriptor_count(&running.tree());
+}
+
+/// Zombies that were not there before.
+fn zombies(running: &Running, baseline: &Baseline) -> usize {
+    running.id.map_or(0, |id| evidence::zombies(id.pid).saturating_sub(baseline.zombies))
+}
+
+fn keeps_descriptors(running: &Running, baseline: &Baseline) -> bool {
     // Nothing tells a server of datagrams that a peer has gone: one with a socket for each keeps it for a while.
     let peers_end = !running.target.is_datagram();
-    if peers_end && !evidence::settle(settle, || open() <= baseline.descriptors + SLACK) {
-        found.wrong.push(format!("{} descriptors open, {} before", open(), baseline.descriptors));
+    peers_end && evidence::descriptor_count(&running.tree()) > baseline.descriptors + SLACK
+}
+
+/// Connections that their peers have closed, and it has not.
+fn unclosed(running: &Running) -> usize {
+    running.id.map_or(0, |id| evidence::count_in_state(running.target.ip(), Some(id.pid), CLOSE_WAIT))
+}
+
+/// Zombies, descriptors and workers, against what was there before.
+fn compare(
+    running: &Running,
+    baseline: &Baseline,
+    (settle, leaves): (Duration, Leaves),
+    found: &mut Aftermath,
+) {
+    let patience = |usual: bool| if usual { Duration::ZERO } else { settle };
+    if !evidence::settle(patience(leaves.zombies), || zombies(running, baseline) == 0) {
+        found.blame(leaves.zombies, format!("{} zombies", zombies(running, baseline)));
+    }
+    if !evidence::settle(patience(leaves.descriptors), || !keeps_descriptors(running, baseline)) {
+        let open = evidence::descriptor_count(&running.tree());
+        found.blame(leaves.descriptors, format!("{open} descriptors open, {} before", baseline.descriptors));
     }
     let lost = baseline.tree.iter().filter(|id| !id.alive()).count();
     // Of one that was busy when it was looked at nobody knows which processes are there to stay.

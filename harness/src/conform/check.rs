@@ -1,5 +1,6 @@
 //! The quick check of a model before it is measured: its result stands beside the speed. Not here: the speed.
 
+use super::aftermath;
 use super::cases::ALL;
 use super::control::Control;
 use super::runner::{self, Options, nature_of};
@@ -37,7 +38,9 @@ pub fn check_model(
     let options = Options { effort: Effort::Quick, strict: false, seed, until, lanes: 1 };
     let done = runner::run(&mut subject, &control, &cases, &options, &|| false, |_, _| {});
     let words = |c: &record::conform::CaseResult| match (c.verdict, c.aftermath.as_str()) {
-        (CaseVerdict::Failed | CaseVerdict::NonStrict, other) if other != "clean" => {
+        (CaseVerdict::Failed | CaseVerdict::NonStrict, other)
+            if other != aftermath::CLEAN && !c.actual.ends_with(other) =>
+        {
             format!("{}; {other}", c.actual)
         }
         _ => c.actual.clone(),

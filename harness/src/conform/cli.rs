@@ -42,7 +42,7 @@ pub struct Args {
     /// Family in which a model serves: tcp, udp, unix or unixgram
     #[arg(long, value_name = "NAME")]
     pub(super) family: Option<String>,
-    /// Where the command listens; port 0 has a free one chosen, and `{port}` in the command is filled in; so is `{path}` of unix:{path}
+    /// Where the command listens; port 0 or `{port}` has a free one chosen, and `{port}` in the command is filled in; so is `{path}` of unix:{path}
     #[arg(long, value_name = "URL")]
     pub(super) listen: Option<String>,
     /// For a server that speaks none of our services: what is sent, TEXT with \r \n \xNN

@@ -163,7 +163,8 @@ pub fn busy_share(tree: impl Fn() -> Vec<Identity>, window: Duration) -> f64 {
             false => both,
         }
     };
-    after.iter().map(of).sum()
+    // A sum of nothing is -0.
+    after.iter().map(of).sum::<f64>() + 0.0
 }
 
 /// The threads of a tree that run or want to (state R, /proc/PID/task/TID/stat).

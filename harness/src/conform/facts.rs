@@ -22,6 +22,32 @@ pub struct Facts {
     pub capacity: Option<u64>,
     /// Connections that may wait to be accepted, where that can be seen.
     pub backlog: Option<u32>,
+    /// What stays behind of its connections.
+    pub leaves: Leaves,
+}
+
+/// What stays behind of connections that came, exchanged a message and went. Each has a case that looks for it and fails; it is held
+/// against no other one, or a single flaw would fail them all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Leaves {
+    /// Zombies (`leak/zombies`).
+    pub zombies: bool,
+    /// Open descriptors (`leak/fd`).
+    pub descriptors: bool,
+    /// Connections that the peer has closed and the subject has not (`half/server-closes`).
+    pub unclosed: bool,
+}
+
+impl Leaves {
+    fn text(self) -> String {
+        let kinds = [
+            (self.zombies, "zombies"),
+            (self.descriptors, "descriptors"),
+            (self.unclosed, "connections in CLOSE_WAIT"),
+        ];
+        let kinds: Vec<_> = kinds.into_iter().filter(|(is, _)| *is).map(|(_, word)| word).collect();
+        if kinds.is_empty() { String::new() } else { format!(", leaves {} behind", kinds.join(" and ")) }
+    }
 }
 
 /// Whether connections are served beside each other.
@@ -50,14 +76,14 @@ impl Facts {
         let few = self.capacity.map(|n| format!(", {n} at a time")).unwrap_or_default();
         let forks = if self.forks { ", a process for each connection" } else { "" };
         let backlog = self.backlog.map(|n| format!(", a queue of {n} before accept")).unwrap_or_default();
-        format!("{concurrency}{few}{forks}{backlog}")
+        format!("{concurrency}{few}{forks}{backlog}{}", self.leaves.text())
     }
 }
 
 /// A second connection that is not served within this is waited for after the first is closed: enough for a busy machine.
 const SECOND: Duration = Duration::from_millis(400);
 
-/// Finds out.
+/// Finds out; but for what is left behind, which is seen when all its clients have gone.
 ///
 /// # Errors
 /// The subject does not answer even one connection after the other.
@@ -71,6 +97,7 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
             lasting: true,
             capacity: None,
             backlog: None,
+            leaves: Leaves::default(),
         });
     }
     let backlog = target.gate.as_ref().map(|gate| gate.backlog);
@@ -82,6 +109,7 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
             lasting: false,
             capacity: None,
             backlog,
+            leaves: Leaves::default(),
         });
     }
     let before = running.tree();
@@ -115,7 +143,7 @@ pub fn probe(running: &Running, pace: Pace) -> Result<Facts, Fault> {
     }
     let grown = during.len() > before.len();
     drop(second);
-    Ok(Facts { concurrency, forks: grown, lasting, capacity, backlog })
+    Ok(Facts { concurrency, forks: grown, lasting, capacity, backlog, leaves: Leaves::default() })
 }
 
 /// Connections beyond which nobody asks how many more are served at once: no case but 2.10 has more.

@@ -3,7 +3,7 @@
 use super::cli::{Args, Failure, usage};
 use super::expect::{self, Expect};
 use super::subject::{Nature, Origin, Subject};
-use super::subjects::{self, Judged, address, kind_of, model_subject};
+use super::subjects::{self, Judged, address, kind_of, listening, model_subject};
 use record::Exit;
 use std::path::Path;
 
@@ -58,7 +58,7 @@ fn subject(args: &Args, exe: &Path) -> Result<Subject, Failure> {
                 .listen
                 .as_deref()
                 .ok_or_else(|| usage("a command needs --listen URL: where it listens"))?;
-            let url = address(listen).map_err(usage)?;
+            let url = listening(listen).map_err(usage)?;
             let kind = kind_of(args.service, &url);
             let name = args.command.iter().map(|w| w.to_string_lossy()).collect::<Vec<_>>().join(" ");
             let origin = Origin::Foreign { guard: exe.to_owned(), argv: args.command.clone(), url };

@@ -56,7 +56,9 @@ pub fn prepare(subject: &mut Subject, control: &Control) -> Result<(), Fault> {
     if subject.facts.is_none() {
         let running = subject.running()?;
         running.target.reply = pace.scale(super::scene::REPLY);
-        subject.facts = Some(facts::probe(running, pace)?);
+        let mut found = facts::probe(running, pace)?;
+        found.leaves = aftermath::leaves(running, pace.scale(super::scene::SETTLE));
+        subject.facts = Some(found);
     }
     Ok(())
 }
@@ -239,7 +241,9 @@ fn attempt(subject: &mut Subject, control: &Control, case: &'static Case, option
         concluded.evidence.truncate(EVIDENCE_OF_OK);
     }
     let special = subject.running().is_ok_and(|r| r.special);
-    if (concluded.aftermath != "clean" || special) && !matches!(subject.origin, Origin::Address { .. }) {
+    if (concluded.aftermath != aftermath::CLEAN || special)
+        && !matches!(subject.origin, Origin::Address { .. })
+    {
         subject.forget();
     }
     concluded
@@ -285,10 +289,16 @@ fn conclude(
     };
     let wrong = aftermath.as_ref().is_some_and(|a| !a.wrong.is_empty());
     let odd = aftermath.as_ref().is_some_and(|a| !a.odd.is_empty());
+    let own = verdict;
     if wrong {
         verdict = CaseVerdict::Failed;
     } else if odd && verdict != CaseVerdict::Failed {
         verdict = violated(Level::Should, strict);
+    }
+    let aftermath = aftermath.map_or_else(|| "ended by the case".to_owned(), |a| a.text());
+    if verdict != own {
+        // Else the line of the case says what went well, beside the word that says that it did not.
+        actual = format!("{actual}; afterwards: {aftermath}");
     }
     let bad = matches!(verdict, CaseVerdict::Failed | CaseVerdict::NonStrict);
     if bad && by_time && !wrong {
@@ -298,7 +308,6 @@ fn conclude(
             actual = format!("{actual}; but the control took {} ms too", pace.worst.as_millis());
         }
     }
-    let aftermath = aftermath.map_or_else(|| "ended by the case".to_owned(), |a| a.text());
     Concluded { verdict, actual, aftermath, evidence: Vec::new() }
 }
 
@@ -360,8 +369,8 @@ mod tests {
         let bad = || Outcome::Violates("v".to_owned());
         let good = || Outcome::Holds("h".to_owned());
         let clean = Aftermath::default;
-        let dead = || Aftermath { wrong: vec!["dead".to_owned()], odd: Vec::new() };
-        let odd = || Aftermath { wrong: Vec::new(), odd: vec!["odd".to_owned()] };
+        let dead = || Aftermath { wrong: vec!["dead".to_owned()], ..Aftermath::default() };
+        let odd = || Aftermath { odd: vec!["odd".to_owned()], ..Aftermath::default() };
         assert_eq!(verdict(Level::Must, bad(), clean(), false), CaseVerdict::Failed);
         assert_eq!(verdict(Level::Should, bad(), clean(), false), CaseVerdict::NonStrict);
         assert_eq!(verdict(Level::Should, bad(), clean(), true), CaseVerdict::Failed);

@@ -1,7 +1,7 @@
 //! What a probe is given: the subject, the control, the machine's pace, seeded randomness. Not here: verdicts.
 
 use super::control::{Control, Pace};
-use super::facts::{Concurrency, Facts};
+use super::facts::{Concurrency, Facts, Leaves};
 use super::fault::Fault;
 use super::peer::Peer;
 use super::subject::{Nature, Running, Subject};
@@ -97,6 +97,7 @@ impl Scene<'_> {
             lasting: false,
             capacity: None,
             backlog: None,
+            leaves: Leaves::default(),
         };
         self.subject.facts.unwrap_or(unknown)
     }

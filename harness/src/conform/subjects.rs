@@ -181,7 +181,7 @@ fn command(
     whereabouts: &Whereabouts<'_>,
     seed: u64,
 ) -> Result<Judged, String> {
-    let url = address(entry.listen.as_deref().ok_or("a command needs listen: where it listens")?)?;
+    let url = listening(entry.listen.as_deref().ok_or("a command needs listen: where it listens")?)?;
     let kind = kind_of(service, &url);
     let words = |all: &[String]| all.iter().map(|word| OsString::from(whereabouts.fill(word))).collect();
     let mut argv: Vec<OsString> = Vec::new();
@@ -234,6 +234,14 @@ pub(super) fn model_subject(
 /// In a sentence.
 pub(super) fn address(text: &str) -> Result<Url, String> {
     text.parse().map_err(|e: sys::BadUrl| e.to_string())
+}
+
+/// Where a command is to listen: port 0, or `{port}`, has a free one chosen, which is then filled in there and in the command.
+///
+/// # Errors
+/// In a sentence.
+pub(super) fn listening(text: &str) -> Result<Url, String> {
+    address(&text.replace(":{port}", ":0"))
 }
 
 /// Says in which family a model of ours is to serve.

@@ -31,6 +31,7 @@ pub(crate) const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("short-write", "stream/partial-write", Kind::Echo, "8388608 bytes"),
     ("drop-on-fin", "half/client-fin", Kind::Echo, "before FIN"),
     ("drop-on-fin", "half/client-fin", Kind::Sized, "FIN"),
+    ("drop-pending", "half/client-fin", Kind::Echo, "in the server's hands"),
     ("keeps-after-fin", "half/client-fin", Kind::Echo, "does not close its side"),
     ("spin-on-half-close", "half/no-spin", Kind::Sized, "cannot be sent"),
     ("reset-is-fatal", "abort/rst-read-side", Kind::Echo, ""),
@@ -304,6 +305,21 @@ fn lanes_change_nothing() -> Result<(), String> {
     Ok(())
 }
 
+/// What stays behind of each connection fails the cases that look for it, and leaves the others to judge for themselves.
+fn one_flaw_is_one() -> Result<(), String> {
+    let others = ["stream/exact", "stream/crosstalk", "abort/rst-read-side", "sigpipe/rst", "proc/garbage"];
+    let cases = [&["half/server-closes", "leak/fd"], &others[..]].concat();
+    for result in against("keeps-after-fin", Kind::Echo, &cases, false)? {
+        let wanted = if others.contains(&result.id.as_str()) { CaseVerdict::Ok } else { CaseVerdict::Failed };
+        let said = result.aftermath.contains("as after any connection");
+        if result.verdict != wanted || !said {
+            let CaseResult { id, verdict, actual, aftermath, .. } = result;
+            return Err(format!("{id}: {} {actual}; aftermath: {aftermath}", verdict.name()));
+        }
+    }
+    Ok(())
+}
+
 fn every_case_kills() -> Result<(), String> {
     let says = |id: &str| SAYS.iter().filter(|(_, case, ..)| *case == id).count();
     let idle: Vec<_> = ALL
@@ -329,6 +345,7 @@ pub(crate) fn tests() -> Vec<Test> {
     let mut tests = vec![
         Test::new("matrix::every_case_kills_a_mutant", every_case_kills),
         Test::new("matrix::every_mutant_is_killed_by_a_case", every_mutant_dies),
+        Test::new("matrix::one_flaw_is_one", one_flaw_is_one),
         Test::new("matrix::lanes_change_nothing", lanes_change_nothing),
         Test::new("sound::threads_echo", || is_sound("sound", Kind::Echo, &[])),
         Test::new("sound::threads_sized", || is_sound("sound", Kind::Sized, &[])),

@@ -205,6 +205,9 @@ fn emfile_spin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     };
     let running = scene.running()?;
     let share = evidence::least_busy(|| running.tree(), WINDOW);
+    if let Some(how) = running.ended() {
+        return Ok(Outcome::Violates(format!("the server {how} when it had no descriptor left")));
+    }
     sys::clock::pause(LOG_WINDOW.saturating_sub(start.elapsed()));
     let log =
         (words(running) - before) * 1_000 / u64::try_from(start.elapsed().as_millis().max(1)).unwrap_or(1);

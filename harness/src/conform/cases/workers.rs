@@ -188,7 +188,7 @@ fn sigchld_storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let rounds = scene.count(500, 200) / TOGETHER;
     let together = if scene.serial() { 1 } else { TOGETHER };
-    let forks = scene.facts().forks;
+    let (forks, settle) = (scene.facts().forks, scene.settle());
     let running = scene.running()?;
     let mut served = 0;
     for round in 0..rounds {
@@ -213,6 +213,11 @@ fn sigchld_storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     if let Some(how) = running.ended() {
         return Ok(Outcome::Violates(format!("the server {how} after {served} short connections")));
+    }
+    // Here and not in the aftermath, which excuses what any connection leaves behind.
+    let left = || running.id.map_or(0, |id| evidence::zombies(id.pid));
+    if !evidence::settle(settle, || left() == 0) {
+        return Ok(Outcome::Violates(format!("{} zombies after {served} short connections", left())));
     }
     Ok(Outcome::Holds(format!("{served} short connections, all served")))
 }

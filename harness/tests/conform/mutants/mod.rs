@@ -53,6 +53,8 @@ pub(crate) enum Flaw {
     ShortWrite,
     /// Closes as soon as it reads the end of input.
     DropOnFin,
+    /// As that, and it takes no more than it has room for, so that the end reaches it late.
+    DropPending,
     /// Never closes after the end of input.
     KeepsAfterFin,
     /// Goes on watching for input after its end.
@@ -178,6 +180,7 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("one-answer-a-read", Flaw::OneAnswerARead),
     ("short-write", Flaw::ShortWrite),
     ("drop-on-fin", Flaw::DropOnFin),
+    ("drop-pending", Flaw::DropPending),
     ("keeps-after-fin", Flaw::KeepsAfterFin),
     ("spin-on-half-close", Flaw::SpinOnHalfClose),
     ("reset-is-fatal", Flaw::ResetIsFatal),

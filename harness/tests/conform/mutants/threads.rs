@@ -218,7 +218,7 @@ impl<P: Protocol> Conn<P> {
             }
             let was_over = self.over;
             let got = if self.wants_input() { self.read(stream)? } else { 0 };
-            if self.over && self.flaw == Flaw::DropOnFin {
+            if self.over && matches!(self.flaw, Flaw::DropOnFin | Flaw::DropPending) {
                 return Ok(());
             }
             if got > 0 || self.over != was_over {
