@@ -122,9 +122,16 @@ impl Scene<'_> {
     #[must_use]
     pub fn at_once(&self, wanted: u64) -> u64 {
         match self.facts().capacity {
-            Some(capacity) if self.few() => wanted.min(capacity.saturating_sub(4).max(2)),
+            // Of the smallest pools all but one.
+            Some(capacity) if self.few() => wanted.min(capacity.saturating_sub(4).max((capacity - 1).min(2))),
             _ => wanted,
         }
+    }
+
+    /// As [`Self::at_once`], and one where one connection at a time is served.
+    #[must_use]
+    pub fn beside(&self, wanted: u64) -> u64 {
+        if self.serial() { 1 } else { self.at_once(wanted) }
     }
 
     /// Randomness of this case's own.

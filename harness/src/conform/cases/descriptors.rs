@@ -116,10 +116,11 @@ fn exhaust(scene: &mut Scene<'_>) -> Result<Result<Exhausted, Outcome>, Fault> {
     let target = scene.target()?;
     let serial = scene.serial();
     let holds = !serial && scene.facts().lasting;
+    let [few, most] = [3, 24].map(|wanted| usize::try_from(scene.at_once(wanted)).unwrap_or(1));
     let running = scene.running()?;
     let mut before = Vec::new();
     // New connections take the lowest numbers: a few more of them close the gaps.
-    while holds && (before.len() < 3 || (before.len() < 24 && has_gaps(&running.tree()))) {
+    while holds && (before.len() < few || (before.len() < most && has_gaps(&running.tree()))) {
         let mut peer = Peer::connect(&target, before.len() as u64)?;
         peer.exchange(64)?;
         before.push(peer);
@@ -280,7 +281,8 @@ fn fd_1024(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 /// Opens connections until descriptors above 1023 are in use; the outcome when they were, and the highest number seen.
 fn cross(scene: &mut Scene<'_>) -> Result<(Option<Outcome>, i32), Fault> {
     let target = scene.target()?;
-    let serial = scene.serial();
+    // Those that are held: where few are served at a time the others come and go.
+    let held = if scene.serial() { 0 } else { scene.at_once(CROSSING) };
     let (mut served, mut refused, mut highest) = (Vec::new(), 0, 0);
     let mut answered = 0;
     for n in 0..CROSSING {
@@ -294,7 +296,7 @@ fn cross(scene: &mut Scene<'_>) -> Result<(Option<Outcome>, i32), Fault> {
                     highest = open.max().unwrap_or(0).max(highest);
                 }
                 answered += 1;
-                if !serial {
+                if (served.len() as u64) < held {
                     served.push(peer);
                 }
             }

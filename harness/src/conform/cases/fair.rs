@@ -39,10 +39,11 @@ fn slow_reader(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let target = scene.target()?;
     let time = Duration::from_millis(scene.count(1_500, 400));
-    let usual = lateness(&target, OTHERS, time / 2)?;
+    let others = scene.at_once(OTHERS);
+    let usual = lateness(&target, others, time / 2)?;
     let control = {
         let _stuck = get_stuck(&scene.control.target)?;
-        lateness(&scene.control.target, OTHERS, time / 2)?
+        lateness(&scene.control.target, others, time / 2)?
     };
     let bound = bound(usual, control);
     let stuck = get_stuck(&target)?;
@@ -51,7 +52,7 @@ fn slow_reader(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             "no answer was under way to the client that does not read".to_owned(),
         ));
     }
-    let worst = match lateness(&target, OTHERS, time) {
+    let worst = match lateness(&target, others, time) {
         Ok(worst) => worst,
         Err(fault) if fault.is_silence() => {
             return Ok(Outcome::Violates(format!("with one client that does not read, another: {fault}")));

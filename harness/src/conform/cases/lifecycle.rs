@@ -102,7 +102,7 @@ pub(super) static RESTART_TIMEWAIT: Case = Case {
 fn restart_timewait(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let settle = scene.settle();
-    let count = if scene.serial() { 1 } else { 3 };
+    let count = scene.beside(3);
     let mut peers = Vec::new();
     for n in 0..count {
         let mut peer = Peer::connect(&target, n)?;

@@ -87,9 +87,10 @@ fn greedy(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let target = scene.target()?;
     let time = Duration::from_millis(scene.count(1_500, 400));
-    let usual = lateness(&target, OTHERS, time / 4)?;
+    let others = scene.at_once(OTHERS);
+    let usual = lateness(&target, others, time / 4)?;
     let beside = |target: &Target| {
-        with_busy(target, 1, 1, GULP, || lateness(target, OTHERS, time))
+        with_busy(target, 1, 1, GULP, || lateness(target, others, time))
             .map_err(|f| f.during("beside a greedy client"))
     };
     let (control, _) = beside(&scene.control.target)?;
@@ -178,8 +179,9 @@ fn new_under_load(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     }
     let target = scene.target()?;
     let tries = scene.count(20, 8);
-    let (control_new, control_old) = both(&scene.control.target, tries)?;
-    let (new, old) = both(&target, tries)?;
+    let busy = scene.at_once(BUSY);
+    let (control_new, control_old) = both(&scene.control.target, busy, tries)?;
+    let (new, old) = both(&target, busy, tries)?;
     let text = format!(
         "a newcomer answered within {:.1} ms beside busy clients, an old client within {:.1} ms beside newcomers",
         ms(new),
@@ -189,13 +191,17 @@ fn new_under_load(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     Ok(if late { Outcome::Violates(text) } else { Outcome::Holds(text) })
 }
 
+/// Busy clients beside which newcomers come.
+const BUSY: u64 = 32;
+
 /// The worst time of newcomers beside busy clients, and of an old client beside newcomers.
-fn both(target: &Target, tries: u64) -> Result<(Duration, Duration), Fault> {
-    let (new, _) = with_busy(target, 4, 8, 64, || {
+fn both(target: &Target, busy: u64, tries: u64) -> Result<(Duration, Duration), Fault> {
+    let threads = busy.min(4);
+    let (new, _) = with_busy(target, threads, busy / threads, 64, || {
         let mut worst = Duration::ZERO;
         for n in 0..tries {
             let start = Instant::now();
-            target.canary(n).map_err(|f| f.during("a newcomer beside 32 busy clients"))?;
+            target.canary(n).map_err(|f| f.during(format!("a newcomer beside {busy} busy clients")))?;
             worst = worst.max(start.elapsed());
             sys::clock::pause(Duration::from_millis(10));
         }

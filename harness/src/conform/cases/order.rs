@@ -240,7 +240,7 @@ fn edge_drain(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 fn drain_round(scene: &mut Scene<'_>, bytes: u64) -> Result<u64, Fault> {
     let target = scene.target()?;
     let mut peers = Vec::new();
-    for n in 0..if scene.serial() { 1 } else { 8 } {
+    for n in 0..scene.beside(8) {
         let mut peer = Peer::connect(&target, n)?;
         peer.exchange(if bytes > ARRIVED[0] { WARM_UP } else { 64 })?;
         peers.push(peer);

@@ -47,7 +47,7 @@ fn stuck(scene: &mut Scene<'_>) -> Result<(Vec<(Peer, Pending)>, u64), Fault> {
     let target = scene.target()?;
     let mut all = Vec::new();
     let mut sent = 0;
-    for n in 0..if scene.serial() { 1 } else { 4 } {
+    for n in 0..scene.beside(4) {
         let mut peer = Peer::connect(&target, n)?;
         let mut pending = peer.prepare(OFFERED);
         sent += peer.fill(&mut pending.out, u64::MAX, Duration::from_millis(200))?;

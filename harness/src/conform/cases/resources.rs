@@ -188,7 +188,7 @@ fn connfd_closed(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let serial = scene.serial();
     let mut others = Vec::new();
-    for round in 0..if serial { 1 } else { 4 } {
+    for round in 0..scene.beside(4) {
         let mut leaving = Peer::connect(&target, 2 * round)?;
         leaving.exchange(64)?;
         if !serial {

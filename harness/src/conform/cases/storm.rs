@@ -85,8 +85,9 @@ fn storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             "serves after {count} aborts; one at a time, nobody was beside them"
         )));
     }
-    let usual = lateness(&target, VICTIMS, Duration::from_millis(200))?;
-    let control = lateness(&scene.control.target, VICTIMS, Duration::from_millis(200))?;
+    let others = scene.at_once(VICTIMS);
+    let usual = lateness(&target, others, Duration::from_millis(200))?;
+    let control = lateness(&scene.control.target, others, Duration::from_millis(200))?;
     let over = AtomicBool::new(false);
     let (aborts, victims) = std::thread::scope(|threads| {
         let aborting = threads.spawn(|| {
@@ -94,7 +95,7 @@ fn storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
             over.store(true, Ordering::Relaxed);
             result
         });
-        let victims = beside(&target, &over);
+        let victims = beside(&target, others, &over);
         over.store(true, Ordering::Relaxed);
         (aborting.join().unwrap_or_else(|_| Err(Fault::harness("the storm panicked"))), victims)
     });
@@ -145,9 +146,9 @@ fn nemesis(target: &Target, count: u64, seed: u64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The worst answer, and the number of them, that [`VICTIMS`] clients get until it is `over`.
-fn beside(target: &Target, over: &AtomicBool) -> Result<(Duration, u64), Fault> {
-    let mut peers = (0..VICTIMS).map(|n| Peer::connect(target, n)).collect::<Result<Vec<_>, _>>()?;
+/// The worst answer, and the number of them, that `clients` get until it is `over`.
+fn beside(target: &Target, clients: u64, over: &AtomicBool) -> Result<(Duration, u64), Fault> {
+    let mut peers = (0..clients).map(|n| Peer::connect(target, n)).collect::<Result<Vec<_>, _>>()?;
     let (mut worst, mut answers) = (Duration::ZERO, 0);
     while !over.load(Ordering::Relaxed) || answers == 0 {
         for peer in &mut peers {

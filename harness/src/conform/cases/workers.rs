@@ -140,7 +140,7 @@ fn parent_kill(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let settle = scene.settle();
     let mut peers = Vec::new();
-    for n in 0..if scene.serial() { 1 } else { 3 } {
+    for n in 0..scene.beside(3) {
         let mut peer = Peer::connect(&target, n)?;
         peer.exchange(64)?;
         peers.push(peer);
@@ -187,7 +187,7 @@ const TOGETHER: u64 = 10;
 fn sigchld_storm(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     let rounds = scene.count(500, 200) / TOGETHER;
-    let together = if scene.serial() { 1 } else { TOGETHER };
+    let together = scene.beside(TOGETHER);
     let (forks, settle) = (scene.facts().forks, scene.settle());
     let running = scene.running()?;
     let mut served = 0;
