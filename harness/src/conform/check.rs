@@ -1,13 +1,11 @@
 //! The quick check of a model before it is measured: its result stands beside the speed. Not here: the speed.
 
-use super::aftermath;
 use super::cases::ALL;
 use super::control::Control;
 use super::runner::{self, Options, nature_of};
 use super::scene::Effort;
 use super::subject::{Origin, Subject};
 use anyhow::Context as _;
-use record::conform::CaseVerdict;
 use record::run::ModelConformance;
 use service::Kind;
 use std::path::Path;
@@ -37,17 +35,9 @@ pub fn check_model(
     let cases: Vec<_> = ALL.iter().copied().filter(|c| c.quick && c.services.contains(&service)).collect();
     let options = Options { effort: Effort::Quick, strict: false, seed, until, lanes: 1 };
     let done = runner::run(&mut subject, &control, &cases, &options, &|| false, |_, _| {});
-    let words = |c: &record::conform::CaseResult| match (c.verdict, c.aftermath.as_str()) {
-        (CaseVerdict::Failed | CaseVerdict::NonStrict, other)
-            if other != aftermath::CLEAN && !c.actual.ends_with(other) =>
-        {
-            format!("{}; {other}", c.actual)
-        }
-        _ => c.actual.clone(),
-    };
     Ok(ModelConformance {
         model: model.to_owned(),
         service: service.name().to_owned(),
-        cases: done.cases.iter().map(|c| (c.id.clone(), c.verdict, words(c))).collect(),
+        cases: done.cases.iter().map(|c| (c.id.clone(), c.verdict, c.seen())).collect(),
     })
 }

@@ -163,7 +163,7 @@ pub fn busy_share(tree: impl Fn() -> Vec<Identity>, window: Duration) -> f64 {
             false => both,
         }
     };
-    // A sum of nothing is -0.
+    // The sum of nothing is -0.
     after.iter().map(of).sum::<f64>() + 0.0
 }
 
@@ -211,5 +211,14 @@ pub fn settle(time: Duration, mut done: impl FnMut() -> bool) -> bool {
             return false;
         }
         sys::clock::pause(Duration::from_millis(5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn nothing_is_not_less_than_nothing() {
+        let share = super::busy_share(Vec::new, std::time::Duration::from_millis(1));
+        assert_eq!(format!("{:.0}", share * 100.0), "0");
     }
 }

@@ -65,9 +65,7 @@ impl Files {
         }
         let (events, _) = subject.wire.events();
         let Some(text) = script::script(subject, result, &events) else { return Ok(None) };
-        let name: String =
-            subject.name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-        let path = folder.join(format!("{name}-{}.py", result.id.replace('/', "-")));
+        let path = folder.join(file_name(&subject.name, &result.id));
         std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         write(&path, text.as_bytes())?;
         Ok(Some(path))
@@ -94,6 +92,13 @@ impl Files {
     }
 }
 
+/// The file of a script; no name begins with a dash, which would be a flag to whatever is given it.
+fn file_name(subject: &str, case: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = subject.chars().map(plain).skip_while(|c| *c == '-').take(40).collect();
+    format!("{name}-{}.py", case.replace('/', "-")).trim_start_matches('-').to_owned()
+}
+
 /// One subject is an object of its own; several are a list.
 fn json(runs: &[Conformance]) -> Result<Vec<u8>, String> {
     let text = match runs {
@@ -116,4 +121,13 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
         return Ok(());
     }
     record::store::write(path, bytes).map_err(|e| format!("cannot write {}: {e}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn no_script_has_the_name_of_a_flag() {
+        assert_eq!(super::file_name("./echo {port}", "leak/fd"), "echo--port--leak-fd.py");
+        assert_eq!(super::file_name("../..", "leak/fd"), "leak-fd.py");
+    }
 }

@@ -70,7 +70,7 @@ pub(super) fn case(out: &mut dyn Write, result: &CaseResult) -> io::Result<()> {
         result.verdict.name(),
         result.number,
         result.id,
-        result.actual
+        result.seen()
     )?;
     out.flush()
 }

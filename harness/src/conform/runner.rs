@@ -289,16 +289,10 @@ fn conclude(
     };
     let wrong = aftermath.as_ref().is_some_and(|a| !a.wrong.is_empty());
     let odd = aftermath.as_ref().is_some_and(|a| !a.odd.is_empty());
-    let own = verdict;
     if wrong {
         verdict = CaseVerdict::Failed;
     } else if odd && verdict != CaseVerdict::Failed {
         verdict = violated(Level::Should, strict);
-    }
-    let aftermath = aftermath.map_or_else(|| "ended by the case".to_owned(), |a| a.text());
-    if verdict != own {
-        // Else the line of the case says what went well, beside the word that says that it did not.
-        actual = format!("{actual}; afterwards: {aftermath}");
     }
     let bad = matches!(verdict, CaseVerdict::Failed | CaseVerdict::NonStrict);
     if bad && by_time && !wrong {
@@ -308,6 +302,7 @@ fn conclude(
             actual = format!("{actual}; but the control took {} ms too", pace.worst.as_millis());
         }
     }
+    let aftermath = aftermath.map_or_else(|| "ended by the case".to_owned(), |a| a.text());
     Concluded { verdict, actual, aftermath, evidence: Vec::new() }
 }
 

@@ -40,7 +40,8 @@ def step(what, n, *rest):
     elif what == "send":
         data, count = rest
         if len(data) < count:
-            print(f"note: #{n} sent {count} bytes, of which {len(data)} are known")
+            print(f"note: #{n} sent {count} bytes, of which {len(data)} are known; the rest is filled up")
+            data += b"x" * (count - len(data))
         peers[n].settimeout(2)
         peers[n].sendall(data)
     elif what == "receive":

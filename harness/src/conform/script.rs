@@ -39,23 +39,19 @@ pub(super) fn script(subject: &Subject, result: &CaseResult, events: &[Event]) -
     };
     let mut out = String::new();
     let command = command.map_or_else(|| "None".to_owned(), |words| list(&words));
-    let actual = result.actual.replace(['\n', '\r'], " ");
+    let seen = result.seen().replace(['\n', '\r'], " ");
     // Writing to a String does not fail.
     let _ = write!(
         out,
-        "#!/usr/bin/env python3\n# {} {}: {}\n# Seen: {} (afterwards: {})\n",
-        result.number,
-        result.id,
-        result.requirement,
-        actual,
-        result.aftermath.replace(['\n', '\r'], " ")
+        "#!/usr/bin/env python3\n# {} {}: {}\n# Seen: {seen}\n",
+        result.number, result.id, result.requirement,
     );
     let _ = write!(
         out,
         "# Needs Python 3.9 or newer on Linux. Exit: 1 when the server ended or a fresh connection is refused, else 0.\n\n{HEAD}\nCOMMAND = {command}\nHOST, PORT = {}, {port}\nFILES = {}\nSEEN = {}\n\nSTEPS = [\n",
         text(&host(&url)),
         files(subject)?,
-        text(&actual),
+        text(&seen),
     );
     steps(&mut out, events);
     let _ = write!(out, "]\n\n{TAIL}");
@@ -131,3 +127,59 @@ const HEAD: &str = r"import os, signal, socket, struct, subprocess, sys, time
 
 /// What every script does with its steps.
 const TAIL: &str = include_str!("script.py");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spawn::{Tool, ToolCommand};
+    use record::conform::CaseVerdict;
+    use std::io::Read as _;
+
+    fn failed() -> CaseResult {
+        CaseResult {
+            id: "stream/x".to_owned(),
+            number: "0.0".to_owned(),
+            verdict: CaseVerdict::Failed,
+            aftermath: "3 descriptors open, 1 before".to_owned(),
+            requirement: String::new(),
+            acceptable: String::new(),
+            actual: "all is well".to_owned(),
+            elapsed_ns: 0,
+            level: "MUST".to_owned(),
+            needs: "address".to_owned(),
+            again: String::new(),
+            expected: None,
+            evidence: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn as_many_bytes_are_sent_as_the_probe_sent_though_not_all_are_known() {
+        if !sys::spawn::can_be_found("python3".as_ref()) {
+            eprintln!("SKIPPED: python3 is not installed");
+            return;
+        }
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url: Url =
+            format!("tcp://{}", listener.local_addr().expect("an address")).parse().expect("an URL");
+        let mut subject =
+            Subject::new("x", Origin::Address { url: url.clone(), pid: None }, service::Kind::Echo, 1);
+        subject.address = Some(url.to_string());
+        let event = |act| Event { at: Duration::ZERO, connection: 1, act };
+        let events = [event(Act::Connect), event(Act::Sent(b"ab".to_vec(), 5)), event(Act::Closed)];
+        let text = script(&subject, &failed(), &events).expect("a script");
+        assert!(text.contains("# Seen: all is well; afterwards: 3 descriptors open, 1 before\n"), "{text}");
+        let received = std::thread::spawn(move || {
+            // A first look, the steps, and a last look.
+            let all = (0..3).map(|_| {
+                let mut bytes = Vec::new();
+                listener.accept().and_then(|(mut stream, _)| stream.read_to_end(&mut bytes)).expect("bytes");
+                bytes
+            });
+            all.collect::<Vec<_>>()
+        });
+        let run = Tool::run(&ToolCommand::new("python3", ["-c", &text]), Duration::from_secs(30));
+        assert!(run.expect("it runs").ended.success());
+        assert_eq!(received.join().expect("no panic")[1], b"abxxx");
+    }
+}

@@ -72,6 +72,7 @@ pub(crate) const KILLS: &[(&str, &str, Kind, &str)] = &[
     ("two-small-writes", "stream/nagle", Kind::Sized, "two small answers"),
     ("two-small-writes", "stream/nagle", Kind::Http, "two small answers"),
     ("keeps-after-fin", "half/server-closes", Kind::Echo, "CLOSE_WAIT"),
+    ("stops-after-reset", "back/memory", Kind::Echo, "a fresh connection is not served"),
     ("reset-is-fatal", "abort/storm", Kind::Echo, "exited with status 1"),
     ("write-error-is-fatal", "abort/storm", Kind::Sized, "exited with status 1"),
     ("no-linger", "abort/close-unread", Kind::Http, "then RST"),

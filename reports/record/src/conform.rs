@@ -124,6 +124,18 @@ impl CaseResult {
             None => self.verdict == CaseVerdict::Failed,
         }
     }
+
+    /// What the probe saw and, in a case that went badly, what was not whole afterwards: the first alone may read as if all were well.
+    #[must_use]
+    pub fn seen(&self) -> String {
+        let bad = matches!(self.verdict, CaseVerdict::Failed | CaseVerdict::NonStrict);
+        let whole = matches!(self.aftermath.as_str(), "clean" | "ended by the case" | "not looked at")
+            || self.aftermath.starts_with("as after any connection");
+        if !bad || whole || self.actual.contains(&self.aftermath) {
+            return self.actual.clone();
+        }
+        format!("{}; afterwards: {}", self.actual, self.aftermath)
+    }
 }
 
 /// What an expectation file says of a case.

@@ -48,7 +48,7 @@ fn message(case: &CaseResult) -> String {
             Met::Undecided => format!("expected {}, undecided ({}): ", e.verdict.name(), case.verdict.name()),
         }
     });
-    format!("{}{}", expected.unwrap_or_default(), case.actual)
+    format!("{}{}", expected.unwrap_or_default(), case.seen())
 }
 
 /// The whole of a failure, as the terminal has it.

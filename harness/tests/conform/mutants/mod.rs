@@ -61,6 +61,8 @@ pub(crate) enum Flaw {
     SpinOnHalfClose,
     /// Ends on ECONNRESET from read.
     ResetIsFatal,
+    /// After a reset it serves one more, and accepts nobody then.
+    StopsAfterReset,
     /// Ends when a write fails.
     WriteErrorIsFatal,
     /// Has the default action for SIGPIPE and writes with write(2).
@@ -184,6 +186,7 @@ pub(crate) const ALL: &[(&str, Flaw)] = &[
     ("keeps-after-fin", Flaw::KeepsAfterFin),
     ("spin-on-half-close", Flaw::SpinOnHalfClose),
     ("reset-is-fatal", Flaw::ResetIsFatal),
+    ("stops-after-reset", Flaw::StopsAfterReset),
     ("write-error-is-fatal", Flaw::WriteErrorIsFatal),
     ("sigpipe-dies", Flaw::SigpipeDies),
     ("blocking-write", Flaw::BlockingWrite),

@@ -18,6 +18,8 @@ use sys::{Interest, Poller as _};
 static OPEN: AtomicUsize = AtomicUsize::new(0);
 static SENDING: AtomicUsize = AtomicUsize::new(0);
 static STOPPING: AtomicBool = AtomicBool::new(false);
+/// A client has reset its connection.
+static RESET: AtomicBool = AtomicBool::new(false);
 
 /// How long it takes to get to a connection, where it is slow.
 const SLOW: Duration = Duration::from_millis(120);
@@ -56,6 +58,9 @@ pub(super) fn serve(listener: OwnedFd, kind: Kind, flaw: Flaw, ready: impl Fn())
                     std::process::abort();
                 }
                 begin(stream, kind, flaw);
+                while flaw == Flaw::StopsAfterReset && RESET.load(SeqCst) {
+                    sys::clock::pause(Duration::from_secs(3_600));
+                }
             }
             Err(error) if flaw == Flaw::EmfileIsFatal => return Err(error),
             Err(_) if flaw == Flaw::SpinOnEmfile => {}
@@ -332,7 +337,10 @@ impl<P: Protocol> Conn<P> {
                     return Ok(());
                 }
                 Err(_) if self.flaw == Flaw::WriteErrorIsFatal => std::process::exit(1),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    RESET.store(true, SeqCst);
+                    return Err(error);
+                }
             }
         }
         self.mark(false);
@@ -366,7 +374,10 @@ impl<P: Protocol> Conn<P> {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
             Err(_) if self.flaw == Flaw::ResetIsFatal => std::process::exit(1),
-            Err(error) => Err(error),
+            Err(error) => {
+                RESET.store(true, SeqCst);
+                Err(error)
+            }
         }
     }
 }
