@@ -98,15 +98,15 @@ fn echo_fin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         sent += step;
         held = in_hand(&target, &peer, sent);
     }
-    // None is ever seen in the hands of one that takes no more than it can give, or of one on a Unix socket.
-    if held > 0
-        && let Some(outcome) = all_back((peer, pending), &target, sent, held)?
-    {
-        return Ok(outcome);
+    if held > 0 {
+        if let Some(outcome) = all_back((peer, pending), &target, sent, held)? {
+            return Ok(outcome);
+        }
+        peer = Peer::connect_with(&target, 4, Some(SMALL_BUFFER))?;
+        pending = peer.prepare(LARGE * 2);
+        sent = peer.fill(&mut pending.out, LARGE, PAUSE)?;
     }
-    let mut peer = Peer::connect_with(&target, 4, Some(SMALL_BUFFER))?;
-    let mut pending = peer.prepare(LARGE * 2);
-    let sent = peer.fill(&mut pending.out, LARGE, PAUSE)?;
+    // None is ever seen in the hands of one that takes no more than it can give, or of one on a Unix socket: this is its first one.
     Ok(match all_back((peer, pending), &target, sent, 0)? {
         Some(outcome) => outcome,
         None => Outcome::Holds(format!("64 and {sent} bytes came back in full, then FIN")),
