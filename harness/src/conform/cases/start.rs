@@ -83,6 +83,13 @@ fn bad_address(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         };
         let SpawnError::NotReady { ended, stderr, .. } = *error else { return Err(Fault::harness(error)) };
         match ended {
+            // A number that is cut to 16 bits is a port: it may well listen there.
+            None if !ours => {
+                return Ok(Outcome::Violates(format!(
+                    "with {what} it neither ends nor is to be reached within {within:?} (cut to 16 bits that is port {})",
+                    99_999_u32 % (1 << 16)
+                )));
+            }
             None => {
                 return Ok(Outcome::Violates(format!(
                     "with {what} it neither listens nor ends within {within:?}"
