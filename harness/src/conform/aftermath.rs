@@ -34,12 +34,6 @@ pub struct Aftermath {
 }
 
 impl Aftermath {
-    /// True when the subject is whole, but for what it always leaves.
-    #[must_use]
-    pub fn clean(&self) -> bool {
-        self.wrong.is_empty() && self.odd.is_empty()
-    }
-
     /// In words.
     #[must_use]
     pub fn text(&self) -> String {
@@ -50,9 +44,17 @@ impl Aftermath {
         if words.is_empty() { CLEAN.to_owned() } else { words.join("; ") }
     }
 
-    /// Notes what was left behind.
-    fn blame(&mut self, usual: bool, what: String) {
-        if usual { self.usual.push(what) } else { self.wrong.push(what) }
+    /// Notes what is left behind where it is not gone in time; what is `usual` is not waited for, since it stays.
+    fn note(
+        &mut self,
+        usual: bool,
+        settle: Duration,
+        gone: impl Fn() -> bool,
+        words: impl FnOnce() -> String,
+    ) {
+        if !evidence::settle(if usual { Duration::ZERO } else { settle }, gone) {
+            if usual { self.usual.push(words()) } else { self.wrong.push(words()) }
+        }
     }
 
     fn over(how: String, running: &Running) -> Self {
@@ -99,13 +101,13 @@ pub fn look(scene: &mut Scene<'_>) -> Result<Aftermath, Fault> {
     if let Some(baseline) = running.baseline.clone() {
         compare(running, &baseline, (settle, leaves), &mut found);
     }
-    let patience = |usual: bool| if usual { Duration::ZERO } else { settle };
     let waiting = || unclosed(running);
-    if !evidence::settle(patience(leaves.unclosed), || waiting() == 0) {
-        let words =
-            format!("{} connections in CLOSE_WAIT: their peers have closed, the server has not", waiting());
-        found.blame(leaves.unclosed, words);
-    }
+    found.note(
+        leaves.unclosed,
+        settle,
+        || waiting() == 0,
+        || format!("{} connections in CLOSE_WAIT: their peers have closed, the server has not", waiting()),
+    );
     let mut share = 0.0;
     // One that was busy before any case is so still, by no fault of this one; that it is, is the matter of `life/idle-cpu`.
     let rest = RESTING + running.baseline.as_ref().and_then(|b| b.busy).unwrap_or(0.0);
@@ -152,16 +154,25 @@ fn compare(
     (settle, leaves): (Duration, Leaves),
     found: &mut Aftermath,
 ) {
-    let patience = |usual: bool| if usual { Duration::ZERO } else { settle };
-    if !evidence::settle(patience(leaves.zombies), || zombies(running, baseline) == 0) {
-        let count = zombies(running, baseline);
-        let noun = if count == 1 { "zombie: a child that was" } else { "zombies: children that were" };
-        found.blame(leaves.zombies, format!("{count} {noun} not waited for"));
-    }
-    if !evidence::settle(patience(leaves.descriptors), || !keeps_descriptors(running, baseline)) {
-        let open = evidence::descriptor_count(&running.tree());
-        found.blame(leaves.descriptors, format!("{open} descriptors open, {} before", baseline.descriptors));
-    }
+    let children = || zombies(running, baseline);
+    found.note(
+        leaves.zombies,
+        settle,
+        || children() == 0,
+        || match children() {
+            1 => "1 zombie: a child that was not waited for".to_owned(),
+            count => format!("{count} zombies: children that were not waited for"),
+        },
+    );
+    found.note(
+        leaves.descriptors,
+        settle,
+        || !keeps_descriptors(running, baseline),
+        || {
+            let open = evidence::descriptor_count(&running.tree());
+            format!("{open} descriptors open, {} before", baseline.descriptors)
+        },
+    );
     let lost = baseline.tree.iter().filter(|id| !id.alive()).count();
     // Of one that was busy when it was looked at nobody knows which processes are there to stay.
     if lost > 0 && baseline.busy.is_none() {
