@@ -1,4 +1,4 @@
-//! What /proc says about a subject. Not here: what is too much of it.
+//! What the kernel says about a subject, in /proc and over netlink. Not here: what is too much of it.
 
 use crate::spawn::Identity;
 use crate::spawn::identity;
@@ -43,7 +43,7 @@ pub fn zombies(pid: i32) -> usize {
 /// TCP rows whose own port is that of the subject.
 #[must_use]
 pub fn rows_of(ip: SocketAddr, pid: Option<i32>) -> Vec<Row> {
-    sockets::rows(pid).into_iter().filter(|row| row.local.port() == ip.port()).collect()
+    sockets::rows_at(ip.port(), pid)
 }
 
 /// How many rows of the subject's port are in `state`.
@@ -55,7 +55,7 @@ pub fn count_in_state(ip: SocketAddr, pid: Option<i32>, state: u8) -> usize {
 /// Connections that wait to be accepted.
 #[must_use]
 pub fn queued(ip: SocketAddr, pid: Option<i32>) -> u64 {
-    rows_of(ip, pid).iter().filter(|row| row.listens_on(ip)).map(|row| row.receive_queue).sum()
+    sockets::listeners(ip, pid).iter().map(|row| row.receive_queue).sum()
 }
 
 /// True when descriptor table of `pid` holds the listening socket of `ip`.
@@ -67,8 +67,7 @@ pub fn holds_listener(pid: i32, ip: SocketAddr) -> bool {
 /// The numbers under which the descriptor table of `pid` holds the listening socket of `ip`.
 #[must_use]
 pub fn listeners(pid: i32, ip: SocketAddr) -> Vec<i32> {
-    let inodes: Vec<u64> =
-        rows_of(ip, Some(pid)).iter().filter(|row| row.listens_on(ip)).map(|row| row.inode).collect();
+    let inodes: Vec<u64> = sockets::listeners(ip, Some(pid)).iter().map(|row| row.inode).collect();
     let held = |fd: &i32| socket_inode(&link(pid, *fd)).is_some_and(|inode| inodes.contains(&inode));
     descriptors(pid).into_iter().filter(held).collect()
 }

@@ -57,8 +57,8 @@ impl Places {
 
     /// True where a port that was chosen as free is a connection's by now.
     pub(super) fn was_taken(wanted: &Url, chosen: &Url) -> bool {
-        let port = chosen.ip().map(|ip| ip.port());
-        Self::is_open(wanted) && sockets::rows(None).iter().any(|row| Some(row.local.port()) == port)
+        let taken = |port| !sockets::rows_at(port, None).is_empty();
+        Self::is_open(wanted) && chosen.ip().is_some_and(|ip| taken(ip.port()))
     }
 
     fn path(&self) -> Result<String, Fault> {

@@ -230,13 +230,13 @@ impl Child {
     /// The last lines that it wrote to standard error (of a foreign command: to standard output too).
     #[must_use]
     pub fn stderr_tail(&self) -> String {
-        self.process.err.tail(20)
+        self.process.last_words()
     }
 
     /// All of standard error that is kept, the last 64 KiB.
     #[must_use]
     pub fn stderr(&self) -> String {
-        self.process.err.text()
+        self.process.said().text()
     }
 
     /// Bytes written to standard error so far.

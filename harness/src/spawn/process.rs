@@ -2,7 +2,7 @@
 
 use super::identity::{self, Identity};
 use super::log::Log;
-use super::{LOOK_AGAIN, Result, SpawnError, nursery};
+use super::{Result, SpawnError, nursery};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::ExitStatusExt;
@@ -13,6 +13,9 @@ use sys::spawn::Begin;
 
 /// How long a killed process may take to be gone; the kernel needs microseconds, a stopped disk more.
 const KILL_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long the end of a stream is waited for after the end of its writer; one of its children may hold it open.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// How a process ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,10 +225,17 @@ impl Process {
         identity::kill_all(KILL_WITHIN, || left.clone());
     }
 
-    /// Waits a little for the drains to have seen the end of the streams, so that the last words are in the logs.
+    /// Standard error; of a process that has ended with its last words, which the drain may see a scheduling turn after the end.
+    pub(super) fn said(&self) -> &Log {
+        if self.ended.is_some() {
+            let _ = self.err.closed(LAST_WORDS);
+        }
+        &self.err
+    }
+
+    /// The last lines of standard error.
     pub(super) fn last_words(&self) -> String {
-        let _ = self.err.closed(LOOK_AGAIN * 40);
-        self.err.tail(20)
+        self.said().tail(20)
     }
 }
 

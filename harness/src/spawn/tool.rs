@@ -98,7 +98,7 @@ impl Tool {
     /// The last lines of its standard error so far.
     #[must_use]
     pub fn stderr_tail(&self) -> String {
-        self.0.err.tail(20)
+        self.0.last_words()
     }
 
     /// Waits for its end; kills it when that has not come `within` (SIGTERM first, a second before SIGKILL).
@@ -131,6 +131,16 @@ mod tests {
         let run = Tool::run(&command, Duration::from_secs(20)).unwrap();
         assert_eq!((run.ended.status, run.late), (Some(3), false));
         assert_eq!((run.stdout.as_slice(), run.stderr.as_str()), (b"out\n".as_slice(), "err"));
+    }
+
+    #[test]
+    fn after_its_end_its_last_words_are_there() {
+        let command = ToolCommand::new("/bin/sh", ["-c", "yes | head -c 60000 >&2; echo end >&2"]);
+        for _ in 0..20 {
+            let mut tool = Tool::start(&command).unwrap();
+            assert!(tool.wait(Duration::from_secs(20)).is_some());
+            assert!(tool.stderr_tail().ends_with("end"));
+        }
     }
 
     #[test]

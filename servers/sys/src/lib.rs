@@ -13,6 +13,7 @@ pub mod alloc;
 pub mod bell;
 pub mod clock;
 pub mod datagram;
+pub mod diag;
 pub mod epoll;
 pub mod errno;
 pub mod inbox;

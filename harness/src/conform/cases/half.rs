@@ -7,6 +7,7 @@ use super::super::peer::{End, Peer};
 use super::super::pending::Pending;
 use super::super::scene::Scene;
 use super::super::target::Target;
+use crate::spawn::sockets::Row;
 use service::client::Mismatch;
 use service::{Kind, Output};
 use std::time::Duration;
@@ -76,11 +77,13 @@ fn large_fin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
 
 /// Sent at a time until the server has taken more than it could give back.
 const STEP: u64 = 16 << 10;
+/// How far below what the kernel took of an answer before one begins to look: what it takes varies with the pace.
+const NEAR: u64 = 512 << 10;
 /// Time for the server to take a step.
-const TAKEN: Duration = Duration::from_millis(5);
+const TAKEN: Duration = Duration::from_millis(150);
 
-/// What the server takes without being read from, then FIN, then everything must come back. First just so much that it has taken all
-/// of it and has a part of the answer in its own memory when FIN comes; then as much as it takes at all.
+/// What the server takes without being read from, then FIN, then everything must come back. First as much as it takes at all; then
+/// just so much that it has taken all of it and has a part of the answer in its own memory when FIN comes.
 fn echo_fin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let target = scene.target()?;
     // Without FIN first: a server that deadlocks on bulk has another fault than one that drops its answer.
@@ -89,36 +92,56 @@ fn echo_fin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     drop(peer);
     let mut peer = Peer::connect_with(&target, 3, Some(SMALL_BUFFER))?;
     let mut pending = peer.prepare(LARGE * 2);
-    let (mut sent, mut held) = (0, 0);
-    while sent < LARGE && held == 0 {
+    let sent = peer.fill(&mut pending.out, LARGE, PAUSE)?;
+    // None is told of one on a Unix socket: this is then all.
+    let given = row_of(&target, &peer).map(|row| peer.unread() + row.send_queue);
+    if let Some(outcome) = all_back((peer, pending), &target, sent, 0)? {
+        return Ok(outcome);
+    }
+    if let Some(given) = given {
+        let mut peer = Peer::connect_with(&target, 4, Some(SMALL_BUFFER))?;
+        let mut pending = peer.prepare(LARGE * 2);
+        let (sent, held) = until_held(&target, &mut peer, &mut pending, given.saturating_sub(NEAR))?;
+        if let Some(outcome) = all_back((peer, pending), &target, sent, held)? {
+            return Ok(outcome);
+        }
+    }
+    Ok(Outcome::Holds(format!("64 and {sent} bytes came back in full, then FIN")))
+}
+
+/// Sends `first` bytes, and a step at a time until the server has something in its hands, or takes no more; what was sent, and what it has.
+fn until_held(
+    target: &Target,
+    peer: &mut Peer,
+    pending: &mut Pending,
+    first: u64,
+) -> Result<(u64, u64), Fault> {
+    let mut sent = peer.fill(&mut pending.out, first, PAUSE)?;
+    while sent < LARGE {
+        match in_hand(target, peer, sent) {
+            Some(0) => {}
+            held => return Ok((sent, held.unwrap_or(0))),
+        }
         let step = peer.fill(&mut pending.out, STEP, PAUSE)?;
         if step == 0 {
             break;
         }
         sent += step;
-        held = in_hand(&target, &peer, sent);
     }
-    if held > 0 {
-        if let Some(outcome) = all_back((peer, pending), &target, sent, held)? {
-            return Ok(outcome);
-        }
-        peer = Peer::connect_with(&target, 4, Some(SMALL_BUFFER))?;
-        pending = peer.prepare(LARGE * 2);
-        sent = peer.fill(&mut pending.out, LARGE, PAUSE)?;
-    }
-    // None is ever seen in the hands of one that takes no more than it can give, or of one on a Unix socket: this is its first one.
-    Ok(match all_back((peer, pending), &target, sent, 0)? {
-        Some(outcome) => outcome,
-        None => Outcome::Holds(format!("64 and {sent} bytes came back in full, then FIN")),
-    })
+    Ok((sent, 0))
 }
 
-/// Bytes that the server has taken and not given to its kernel, out of `sent` of which nothing was read; 0 where that cannot be told,
-/// or it has not taken all.
-fn in_hand(target: &Target, peer: &Peer, sent: u64) -> u64 {
-    let Some(own) = peer.address() else { return 0 };
+/// The server's end of this connection.
+fn row_of(target: &Target, peer: &Peer) -> Option<Row> {
+    let own = peer.address()?;
+    evidence::rows_of(target.ip(), None).into_iter().find(|row| row.remote == own)
+}
+
+/// Bytes that the server has taken and not given to its kernel, out of `sent` of which nothing was read; `None` where it has not taken
+/// all: from there on FIN would stand behind data that it has not read.
+fn in_hand(target: &Target, peer: &Peer, sent: u64) -> Option<u64> {
     let look = || {
-        let row = evidence::rows_of(target.ip(), None).into_iter().find(|row| row.remote == own)?;
+        let row = row_of(target, peer)?;
         let taken = row.receive_queue == 0 && peer.unacknowledged() == 0;
         // What is acknowledged late stands in both.
         taken.then(|| sent.saturating_sub(peer.unread() + row.send_queue))
@@ -130,7 +153,7 @@ fn in_hand(target: &Target, peer: &Peer, sent: u64) -> u64 {
     });
     // Two looks alike: the one may have come while the server was at it.
     sys::clock::pause(Duration::from_micros(100));
-    held.filter(|bytes| look() == Some(*bytes)).unwrap_or(0)
+    held.map(|bytes| if look() == Some(bytes) { bytes } else { 0 })
 }
 
 /// Sends FIN behind `sent` bytes; `None` where all of them come back.
@@ -189,10 +212,7 @@ fn no_spin(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     } else {
         peer.send_and_finish(&mut pending)?;
     }
-    let waits = || {
-        let rows = evidence::rows_of(target.ip(), None);
-        rows.iter().any(|row| Some(row.remote) == peer.address() && row.send_queue > 0)
-    };
+    let waits = || row_of(&target, &peer).is_some_and(|row| row.send_queue > 0);
     if !evidence::settle(scene.settle(), || peer.unread() > 0 && waits()) {
         return Ok(Outcome::Inconclusive("the server was not seen to wait with an answer unsent".to_owned()));
     }

@@ -5,7 +5,7 @@ use super::super::evidence;
 use super::super::fault::Fault;
 use super::super::peer::{End, Peer, Pending};
 use super::super::scene::{Effort, Scene};
-use crate::spawn::{Child, Stopped, identity};
+use crate::spawn::{Child, Stopped, identity, sockets};
 use service::Kind;
 use std::time::{Duration, Instant};
 
@@ -201,8 +201,7 @@ fn port_free(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
     let Some(child) = ended(scene)? else {
         return Ok(Outcome::Inconclusive("it did not end on SIGTERM; see case 12.1".to_owned()));
     };
-    let listeners =
-        || evidence::rows_of(target.ip(), None).iter().filter(|row| row.listens_on(target.ip())).count();
+    let listeners = || sockets::listeners(target.ip(), None).len();
     // Workers that end with their parent do so a moment after it.
     let end = Instant::now();
     evidence::settle(scene.settle(), || listeners() == 0);

@@ -8,7 +8,7 @@ use super::super::peer::{End, Peer};
 use super::super::scene::Scene;
 use super::super::subject::Running;
 use super::super::target::Target;
-use crate::spawn::{Identity, identity};
+use crate::spawn::{Identity, identity, sockets};
 use std::time::{Duration, Instant};
 
 /// 10.2
@@ -155,7 +155,7 @@ fn parent_kill(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
         return Err(Fault::harness("the parent does not end on SIGKILL"));
     }
     let left = || children.iter().filter(|id| id.alive()).count();
-    let listens = || evidence::rows_of(target.ip(), None).iter().any(|row| row.listens_on(target.ip()));
+    let listens = || !sockets::listeners(target.ip(), None).is_empty();
     let gone = evidence::settle(settle, || left() == 0 && !listens());
     let (left, listens) = (left(), listens());
     child.kill();
