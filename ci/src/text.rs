@@ -1,7 +1,8 @@
 //! A comparison as text for a terminal. Not here: printing it.
 
 use crate::compare::{Comparison, Gate, Metric, Verdict};
-use reports::format::{NONE, duration, plain, plural, rate};
+use record::words::plural;
+use reports::format::{NONE, duration, plain, rate};
 
 /// The comparison as text; ends with a newline.
 #[must_use]

@@ -101,12 +101,6 @@ pub fn range(low: f64, high: f64, say: fn(f64) -> String) -> String {
     }
 }
 
-/// `1 trial`, `3 trials`.
-#[must_use]
-pub fn plural(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
 /// A list in words: `a`, `a and b`, `a, b and c`.
 #[must_use]
 pub fn list(names: &[&str]) -> String {
@@ -184,7 +178,6 @@ mod tests {
         assert_eq!(list(&["a", "b", "c"]), "a, b and c");
         assert_eq!(range(113e3, 121e3, duration), "113–121\u{a0}µs");
         assert_eq!(range(990.0, 1_010.0, duration), "990\u{a0}ns–1.01\u{a0}µs");
-        assert_eq!((plural(1, "trial"), plural(0, "trial")), ("1 trial".into(), "0 trials".into()));
         assert_eq!(plain("a\u{1b}[31mb\n"), "a [31mb ");
     }
 }

@@ -3,6 +3,7 @@
 use super::case::Case;
 use super::facts::Facts;
 use record::conform::{CaseResult, CaseVerdict, Conformance, Met};
+use record::words::plural;
 use std::io::{self, Write};
 
 /// The list of cases.
@@ -27,7 +28,7 @@ pub(super) fn list(out: &mut dyn Write, cases: &[&Case]) -> io::Result<()> {
 pub(super) fn plan(out: &mut dyn Write, name: &str, unfit: Option<&str>, cases: &[&Case]) -> io::Result<()> {
     match unfit {
         Some(why) => writeln!(out, "{name}: not judged: {why}")?,
-        None => writeln!(out, "{name}: {} cases", cases.len())?,
+        None => writeln!(out, "{name}: {}", plural(cases.len(), "case"))?,
     }
     for case in cases {
         writeln!(out, "  {:<5} {}", case.number, case.id)?;
@@ -51,7 +52,7 @@ pub(super) fn steadiness(out: &mut dyn Write, runs: usize, unsteady: &[String]) 
         (0 | 1, _) => Ok(()),
         (_, 0) => writeln!(out, "steady: each case was judged alike in {runs} runs"),
         (_, count) => {
-            writeln!(out, "not steady: {count} cases were not judged alike in {runs} runs")?;
+            writeln!(out, "not steady: {} not judged alike in {runs} runs", plural(count, "case"))?;
             unsteady.iter().try_for_each(|line| writeln!(out, "  {line}"))
         }
     }
@@ -111,6 +112,6 @@ pub(super) fn end(out: &mut dyn Write, run: &Conformance) -> io::Result<()> {
         .filter(|v| run.count(**v) > 0)
         .map(|v| format!("{} {}", run.count(*v), v.name()))
         .collect();
-    writeln!(out, "\n{}: {} cases: {}", run.subject, run.cases.len(), counts.join(", "))?;
+    writeln!(out, "\n{}: {}: {}", run.subject, plural(run.cases.len(), "case"), counts.join(", "))?;
     writeln!(out, "{}", run.badge())
 }

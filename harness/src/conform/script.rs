@@ -3,6 +3,7 @@
 //!
 //! What the probe sent is in the script byte by byte, as far as the log of the case kept it; where it did not, the script says so.
 
+use super::aftermath::CLEAN;
 use super::kit::Template;
 use super::subject::{Origin, Subject};
 use super::wire::{Act, Event};
@@ -48,12 +49,14 @@ pub(super) fn script(subject: &Subject, result: &CaseResult, events: &[Event]) -
     );
     let _ = write!(
         out,
-        "# Needs Python 3.9 or newer on Linux. Exit: 1 when the server ended or a fresh connection is refused, else 0.\n\n{HEAD}\nCOMMAND = {command}\nHOST, PORT = {}, {port}\nFILES = {}\nSEEN = {}\n\nSTEPS = [\n",
+        "# Needs Python 3.9 or newer on Linux. Exit: 1 when the server ended, refuses a fresh connection, keeps what connections left\n# behind, spins, or echoes too little or something else; 0 where the bug does not show in that.\n\n{HEAD}\nCOMMAND = {command}\nHOST, PORT, KIND = {}, {port}, \"{}\"\nFILES = {}\nSEEN = {}\n\nSTEPS = [\n",
         text(&host(&url)),
+        subject.kind,
         files(subject)?,
         text(&seen),
     );
-    steps(&mut out, events);
+    // Reading on could undo what broke the server afterwards: a peer that does not read.
+    steps(&mut out, events, result.aftermath == CLEAN);
     let _ = write!(out, "]\n\n{TAIL}");
     Some(out)
 }
@@ -66,25 +69,22 @@ fn host(url: &Url) -> String {
     })
 }
 
-fn steps(out: &mut String, events: &[Event]) {
-    let mut last = Duration::ZERO;
+/// `read_on`: on the connection with which the case ended, what comes yet is waited for.
+fn steps(out: &mut String, events: &[Event], read_on: bool) {
+    let end = events.iter().position(|e| matches!(&e.act, Act::Note(note) if note.starts_with(AFTERWARDS)));
+    let events = &events[..end.unwrap_or(events.len())];
+    let talk =
+        |e: &Event| !matches!(e.act, Act::Note(_) | Act::Error(_) | Act::Closed | Act::Reset | Act::Released);
+    let last = events.iter().rposition(talk).filter(|_| read_on);
+    let mut time = Duration::ZERO;
     let mut gone: Vec<u64> = Vec::new();
-    for event in events {
-        let pause = event.at.saturating_sub(last);
+    for (index, event) in events.iter().enumerate() {
+        let pause = event.at.saturating_sub(time);
         let n = event.connection;
         let step = match &event.act {
-            Act::Note(note) if note.starts_with(AFTERWARDS) => break,
             Act::Note(_) | Act::Error(_) => continue,
             Act::Closed | Act::Reset if gone.contains(&n) => continue,
-            Act::Connect => format!("(\"connect\", {n})"),
-            Act::Sent(bytes, count) => format!("(\"send\", {n}, {}, {count})", packed(bytes)),
-            Act::Received(_, count) => format!("(\"receive\", {n}, {count})"),
-            Act::Ended => format!("(\"end\", {n})"),
-            Act::Finished => format!("(\"finish\", {n})"),
-            Act::Closed => format!("(\"close\", {n})"),
-            Act::Reset => format!("(\"reset\", {n})"),
-            Act::Stopped => "(\"stop\", 0)".to_owned(),
-            Act::Continued => "(\"continue\", 0)".to_owned(),
+            act => step(act, n),
         };
         if matches!(event.act, Act::Closed | Act::Reset) {
             gone.push(n);
@@ -92,8 +92,28 @@ fn steps(out: &mut String, events: &[Event]) {
         if pause >= PAUSE {
             let _ = writeln!(out, "    (\"pause\", {:.3}),", pause.min(LONGEST).as_secs_f64());
         }
-        last = event.at;
+        time = event.at;
         let _ = writeln!(out, "    {step},");
+        if last == Some(index) && matches!(event.act, Act::Sent(..) | Act::Received(..)) {
+            let _ = writeln!(out, "    (\"await\", {n}),");
+        }
+    }
+}
+
+fn step(act: &Act, n: u64) -> String {
+    match act {
+        Act::Sent(bytes, count) => format!("(\"send\", {n}, {}, {count})", packed(bytes)),
+        Act::Received(_, count) => format!("(\"receive\", {n}, {count})"),
+        Act::Connect => format!("(\"connect\", {n})"),
+        Act::Ended => format!("(\"end\", {n})"),
+        Act::Finished => format!("(\"finish\", {n})"),
+        Act::Closed => format!("(\"close\", {n})"),
+        Act::Reset => format!("(\"reset\", {n})"),
+        Act::Stopped => "(\"stop\", 0)".to_owned(),
+        Act::Continued => "(\"continue\", 0)".to_owned(),
+        Act::Squeezed => "(\"squeeze\", 0)".to_owned(),
+        Act::Released => "(\"release\", 0)".to_owned(),
+        Act::Note(_) | Act::Error(_) => String::new(),
     }
 }
 
@@ -122,7 +142,7 @@ fn files(subject: &Subject) -> Option<String> {
     Some(format!("{{{}}}", all.join(", ")))
 }
 
-const HEAD: &str = r"import os, signal, socket, struct, subprocess, sys, time
+const HEAD: &str = r"import os, random, resource, signal, socket, struct, subprocess, sys, time
 ";
 
 /// What every script does with its steps.
@@ -133,7 +153,7 @@ mod tests {
     use super::*;
     use crate::spawn::{Tool, ToolCommand};
     use record::conform::CaseVerdict;
-    use std::io::Read as _;
+    use std::io::{Read as _, Write as _};
 
     fn failed() -> CaseResult {
         CaseResult {
@@ -153,22 +173,35 @@ mod tests {
         }
     }
 
-    #[test]
-    fn as_many_bytes_are_sent_as_the_probe_sent_though_not_all_are_known() {
-        if !sys::spawn::can_be_found("python3".as_ref()) {
-            eprintln!("SKIPPED: python3 is not installed");
-            return;
-        }
+    /// A listener, and a subject that is at its address.
+    fn somebody() -> (std::net::TcpListener, Subject) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
         let url: Url =
             format!("tcp://{}", listener.local_addr().expect("an address")).parse().expect("an URL");
-        let mut subject =
-            Subject::new("x", Origin::Address { url: url.clone(), pid: None }, service::Kind::Echo, 1);
+        let origin = Origin::Address { url: url.clone(), pid: None };
+        let mut subject = Subject::new("x", origin, service::Kind::Echo, 1);
         subject.address = Some(url.to_string());
+        (listener, subject)
+    }
+
+    /// What the script of these events gives when it is run; `None` where that cannot be.
+    fn run(subject: &Subject, result: &CaseResult, acts: Vec<Act>) -> Option<crate::spawn::ToolRun> {
+        if !sys::spawn::can_be_found("python3".as_ref()) {
+            eprintln!("SKIPPED: python3 is not installed");
+            return None;
+        }
         let event = |act| Event { at: Duration::ZERO, connection: 1, act };
-        let events = [event(Act::Connect), event(Act::Sent(b"ab".to_vec(), 5)), event(Act::Closed)];
-        let text = script(&subject, &failed(), &events).expect("a script");
+        let events: Vec<Event> = acts.into_iter().map(event).collect();
+        let text = script(subject, result, &events).expect("a script");
         assert!(text.contains("# Seen: all is well; afterwards: 3 descriptors open, 1 before\n"), "{text}");
+        Some(
+            Tool::run(&ToolCommand::new("python3", ["-c", &text]), Duration::from_secs(30)).expect("it runs"),
+        )
+    }
+
+    #[test]
+    fn as_many_bytes_are_sent_as_the_probe_sent_though_not_all_are_known() {
+        let (listener, subject) = somebody();
         let received = std::thread::spawn(move || {
             // A first look, the steps, and a last look.
             let all = (0..3).map(|_| {
@@ -178,8 +211,32 @@ mod tests {
             });
             all.collect::<Vec<_>>()
         });
-        let run = Tool::run(&ToolCommand::new("python3", ["-c", &text]), Duration::from_secs(30));
-        assert!(run.expect("it runs").ended.success());
-        assert_eq!(received.join().expect("no panic")[1], b"abxxx");
+        let acts = vec![Act::Connect, Act::Sent(b"ab".to_vec(), 5), Act::Closed];
+        let Some(run) = run(&subject, &failed(), acts) else { return };
+        assert!(run.ended.success());
+        let steps = &received.join().expect("no panic")[1];
+        assert_eq!((steps.len(), &steps[..2]), (5, b"ab".as_slice()));
+    }
+
+    #[test]
+    fn an_answer_that_is_cut_or_wrong_shows() {
+        for (answer, shows) in [("ab", "of 4 bytes 2 came back"), ("axcd", "not what was sent came back")] {
+            let (listener, subject) = somebody();
+            let answering = std::thread::spawn(move || {
+                for turn in 0..3 {
+                    let (mut stream, _) = listener.accept().expect("a client");
+                    if turn == 1 {
+                        stream.read_exact(&mut [0; 4]).expect("the request");
+                        stream.write_all(answer.as_bytes()).expect("an answer");
+                    }
+                }
+            });
+            let acts =
+                vec![Act::Connect, Act::Sent(b"abcd".to_vec(), 4), Act::Received(Vec::new(), 2), Act::Ended];
+            let Some(run) = run(&subject, &failed(), acts) else { return };
+            let words = String::from_utf8_lossy(&run.stdout);
+            assert!(run.ended.status == Some(1) && words.contains(shows), "{}: {words}", run.ended);
+            answering.join().expect("no panic");
+        }
     }
 }

@@ -58,6 +58,10 @@ pub enum Act {
     Stopped,
     /// They go on (SIGCONT).
     Continued,
+    /// Their descriptor limits were lowered to what they have open.
+    Squeezed,
+    /// The limits are what they were.
+    Released,
     /// Something worth knowing: a look at /proc, a threshold.
     Note(String),
 }
@@ -178,6 +182,8 @@ impl std::fmt::Display for Event {
             Act::Reset => f.write_str("close with RST"),
             Act::Stopped => f.write_str("SIGSTOP"),
             Act::Continued => f.write_str("SIGCONT"),
+            Act::Squeezed => f.write_str("RLIMIT_NOFILE lowered to what is open"),
+            Act::Released => f.write_str("RLIMIT_NOFILE as before"),
             Act::Note(text) => f.write_str(text),
         }
     }

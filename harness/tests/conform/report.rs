@@ -21,7 +21,7 @@ impl Test {
 }
 
 /// Tests at a time: they wait more than they work.
-const AT_A_TIME: usize = 7;
+const AT_A_TIME: usize = 6;
 
 pub(crate) fn run(args: &[String], tests: Vec<Test>) -> ExitCode {
     let (flags, words): (Vec<&String>, Vec<&String>) = args.iter().partition(|a| a.starts_with('-'));

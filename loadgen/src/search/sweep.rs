@@ -4,6 +4,7 @@ use super::Runner;
 use super::point::Point;
 use crate::{Error, export, units};
 use record::load::LoadConfig;
+use record::words::plural;
 use record::{Exit, SCHEMA};
 use serde::Serialize;
 use std::str::FromStr;
@@ -111,7 +112,10 @@ fn words(curve: &Curve) -> String {
             (false, true) => "the generator could not do its part",
             (false, false) => "the server did not keep up",
         };
-        text.push_str(&format!("{} rates from {rate:.0} on were left out: {why}\n", curve.left_out.len()));
+        text.push_str(&format!(
+            "{} from {rate:.0} on left out: {why}\n",
+            plural(curve.left_out.len(), "rate")
+        ));
     }
     text
 }

@@ -9,6 +9,7 @@ pub(crate) use comparison::render_comparison;
 
 use crate::units::{show_bytes, show_ns};
 use record::load::{LoadConfig, Summary};
+use record::words::plural;
 use record::{Load, VerdictState};
 use std::fmt::{self, Write as _};
 
@@ -47,7 +48,7 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
             None => "closed loop".to_owned(),
         },
     };
-    let ends = if load.datagrams.is_some() { "sockets" } else { "connections" };
+    let ends = if load.datagrams.is_some() { "socket" } else { "connection" };
     let together = match (config.processes, &config.shard) {
         (0 | 1, None) => String::new(),
         (0 | 1, Some(shard)) => format!("shard {shard}, "),
@@ -55,9 +56,9 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
     };
     writeln!(
         out,
-        "{} {ends}, {} threads, {together}{loop_}, seed {}, engine {}",
-        config.connections,
-        config.threads,
+        "{}, {}, {together}{loop_}, seed {}, engine {}",
+        plural(config.connections, ends),
+        plural(config.threads, "thread"),
         config.seed,
         if config.engine.is_empty() { "epoll" } else { &config.engine }
     )?;
@@ -67,15 +68,18 @@ fn heading(load: &Load, out: &mut String) -> fmt::Result {
         ns => writeln!(out, "{} of warm-up before the window, thrown away", show_ns(ns as f64))?,
     }
     if !load.parts.is_empty() {
-        writeln!(out, "merged from {} results", load.parts.len())?;
+        writeln!(out, "merged from {}", plural(load.parts.len(), "result"))?;
     }
     for part in &load.parts {
         let (start, length) = (part.offset_ns as f64 / 1e9, part.elapsed_ns as f64 / 1e9);
         let state = state_word(part.verdict.state);
         writeln!(
             out,
-            "  {}: {} replies, from {start:.2} s for {length:.2} s, {} connections, seed {}, {state}",
-            part.id, part.completed, part.connections, part.seed
+            "  {}: {} replies, from {start:.2} s for {length:.2} s, {}, seed {}, {state}",
+            part.id,
+            part.completed,
+            plural(part.connections, "connection"),
+            part.seed
         )?;
     }
     Ok(())
@@ -162,8 +166,10 @@ fn requests(load: &Load, out: &mut String) -> fmt::Result {
     if c.made > 0 || c.peak < c.wanted {
         writeln!(
             out,
-            "  {} connections made in the window, at most {} of {} at a time",
-            c.made, c.peak, c.wanted
+            "  {} made in the window, at most {} of {} at a time",
+            plural(c.made, "connection"),
+            c.peak,
+            c.wanted
         )?;
     }
     Ok(())

@@ -4,6 +4,7 @@ use super::row;
 use crate::units::show_ns;
 use record::Load;
 use record::load::ErrorCount;
+use record::words::plural;
 use std::fmt::{self, Write as _};
 
 /// Columns of the error matrix side by side; more go into a further block.
@@ -91,13 +92,18 @@ pub(super) fn misfits(load: &Load, out: &mut String) -> fmt::Result {
     for m in &load.misfits {
         writeln!(
             out,
-            "\n  {}: {} connections planned, {} did it, {} not reached",
-            m.family, m.planned, m.done, m.not_reached
+            "\n  {}: {} planned, {} did it, {} not reached",
+            m.family,
+            plural(m.planned, "connection"),
+            m.done,
+            m.not_reached
         )?;
         writeln!(
             out,
-            "  {:>10}  exchanges completed in spite of it; {} connections made, {} ended by the server",
-            m.exchanges, m.connections, m.ended_by_server
+            "  {:>10}  exchanges completed in spite of it; {} made, {} ended by the server",
+            m.exchanges,
+            plural(m.connections, "connection"),
+            m.ended_by_server
         )?;
         if m.latency_ns.count > 0 {
             row("their own latency", &m.latency_ns, out)?;

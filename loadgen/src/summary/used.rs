@@ -5,6 +5,7 @@ use crate::units::{show_bytes, show_ns};
 use record::Load;
 use record::analysis::{Quantile, Statistics};
 use record::used::Server;
+use record::words::plural;
 use std::fmt::{self, Write as _};
 
 /// How well the percentiles are known, and whether the window was steady.
@@ -107,12 +108,12 @@ fn one_server(s: &Server, out: &mut String) -> fmt::Result {
     )?;
     writeln!(
         out,
-        "    RSS {}, PSS {}, most {} in a process; {} processes, {} threads",
+        "    RSS {}, PSS {}, most {} in a process; {}, {}",
         size(s.rss_bytes),
         size(s.pss_bytes),
         size(s.peak_rss_bytes),
-        s.processes,
-        s.threads
+        plural(s.processes, "process"),
+        plural(s.threads, "thread")
     )?;
     write!(
         out,
@@ -122,6 +123,6 @@ fn one_server(s: &Server, out: &mut String) -> fmt::Result {
     )?;
     match s.threads_ended {
         0 => writeln!(out),
-        n => writeln!(out, " (without those of {n} threads that ended)"),
+        n => writeln!(out, " (without those of {} that ended)", plural(n, "thread")),
     }
 }

@@ -16,6 +16,7 @@ pub mod run;
 pub mod store;
 pub mod target;
 pub mod used;
+pub mod words;
 pub mod workers;
 
 pub use exit::Exit;

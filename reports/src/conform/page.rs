@@ -4,9 +4,9 @@
 use super::{details, message};
 use crate::error::Result;
 use crate::export::verdicts::{legend, style};
-use crate::format::plural;
 use askama::Template;
 use record::conform::{CaseResult, CaseVerdict, Conformance, Met};
+use record::words::plural;
 
 #[derive(Template)]
 #[template(path = "matrix.html")]

@@ -2,8 +2,9 @@
 
 use super::rank::{FEWEST_TRIALS, Yardstick};
 use super::{Conduct, Model, Outcome, Row, View, Workload};
-use crate::format::{duration, list, plural, rate};
+use crate::format::{duration, list, rate};
 use record::VerdictState;
+use record::words::plural;
 
 /// Share of the requests due that must be answered; below it a model is said not to have kept up.
 const KEPT_UP: f64 = 0.98;

@@ -5,6 +5,8 @@ use super::super::evidence;
 use super::super::fault::{Fault, What};
 use super::super::peer::{Peer, Pending};
 use super::super::scene::Scene;
+use super::super::target::Target;
+use super::super::wire::{Act, Wire};
 use crate::spawn::Identity;
 use std::time::Duration;
 use sys::spawn::Begin;
@@ -48,13 +50,15 @@ const WINDOW: Duration = Duration::from_millis(200);
 const LOG_RATE: u64 = 64 * 1024;
 
 /// Accepting processes whose descriptor limit is lowered; put back when dropped.
-struct Squeezed(Vec<(Identity, u64)>);
+struct Squeezed(Vec<(Identity, u64)>, Wire);
 
 impl Squeezed {
     /// Lowers the limit to the lowest free number, so that the next descriptor is one too many: it counts numbers, not how many are
     /// open (conformance.md, section 8), and what is open above it stays open.
-    fn new(tree: &[Identity], ip: std::net::SocketAddr) -> std::io::Result<Self> {
-        let mut squeezed = Self(Vec::new());
+    fn new(tree: &[Identity], target: &Target) -> std::io::Result<Self> {
+        let ip = target.ip();
+        let mut squeezed = Self(Vec::new(), target.wire.clone());
+        target.wire.add(0, Act::Squeezed);
         for id in tree.iter().filter(|id| evidence::holds_listener(id.pid, ip)) {
             let free = u64::try_from(lowest_free(&evidence::descriptors(id.pid))).unwrap_or(3);
             squeezed.0.push((*id, sys::process::limit_descriptors(id.pid, free)?));
@@ -80,6 +84,7 @@ impl Squeezed {
 
 impl Drop for Squeezed {
     fn drop(&mut self) {
+        self.1.add(0, Act::Released);
         for (id, limit) in &self.0 {
             if id.alive() {
                 let _ = sys::process::limit_descriptors(id.pid, *limit);
@@ -125,7 +130,7 @@ fn exhaust(scene: &mut Scene<'_>) -> Result<Result<Exhausted, Outcome>, Fault> {
         peer.exchange(64)?;
         before.push(peer);
     }
-    let squeezed = match Squeezed::new(&running.tree(), target.ip()) {
+    let squeezed = match Squeezed::new(&running.tree(), &target) {
         Ok(squeezed) if squeezed.0.is_empty() => {
             return Ok(Err(Outcome::Skipped("no process is seen to hold the listener".to_owned())));
         }

@@ -8,12 +8,13 @@ mod workers;
 
 use super::File;
 use crate::error::Result;
-use crate::format::{list, plural, span};
+use crate::format::{list, span};
 use crate::view::{Conduct, Model, View};
 use about::{Fact, TrialLine};
 use askama::Template;
 use conformance::Matrix;
 use rayon::prelude::*;
+use record::words::plural;
 use section::Section;
 
 /// The page as its template sees it: text that is ready, nothing to compute.
