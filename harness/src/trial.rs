@@ -305,9 +305,7 @@ fn finish(record: &mut Record, server: &mut Child, watcher: &Watcher, before: &B
         faults.exit_status = stopped.ended.status;
         faults.killed_by.clone_from(&stopped.ended.killed_by);
         let how = stopped.ended.to_string();
-        record
-            .verdict
-            .object(VerdictState::Invalid, format!("the server ended while it was being measured: {how}"));
+        record.verdict.object(VerdictState::Invalid, format!("the server {how} while it was being measured"));
         return;
     }
     faults.ignored_term = stopped.ignored_term;

@@ -45,7 +45,7 @@ impl Ended {
 impl std::fmt::Display for Ended {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.killed_by, self.status) {
-            (Some(signal), _) => write!(f, "killed by {signal}"),
+            (Some(signal), _) => write!(f, "was killed by {signal}"),
             (None, Some(status)) => write!(f, "exited with status {status}"),
             (None, None) => f.write_str("ended, how is not known"),
         }

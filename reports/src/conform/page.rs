@@ -8,10 +8,15 @@ use askama::Template;
 use record::conform::{CaseResult, CaseVerdict, Conformance, Met};
 use record::words::plural;
 
+/// Subjects whose names, badges and requirements fit beside one another.
+const FEW: usize = 3;
+
 #[derive(Template)]
 #[template(path = "matrix.html")]
 struct Page<'a> {
     lede: String,
+    /// More subjects than can stand side by side with all that is said of them.
+    many: bool,
     heads: Vec<Head<'a>>,
     groups: Vec<Group<'a>>,
     findings: Vec<Finding<'a>>,
@@ -24,7 +29,7 @@ struct Head<'a> {
     service: &'a str,
     facts: &'a str,
     badge: String,
-    good: bool,
+    class: &'static str,
 }
 
 /// The cases before the `/` of whose ids the same word stands.
@@ -73,6 +78,7 @@ struct Detail<'a> {
 pub fn html(runs: &[Conformance]) -> Result<String> {
     let page = Page {
         lede: lede(runs),
+        many: runs.len() > FEW,
         heads: runs.iter().map(head).collect(),
         groups: groups(runs),
         findings: findings(runs),
@@ -102,7 +108,13 @@ fn head(run: &Conformance) -> Head<'_> {
         service: &run.service,
         facts: &run.facts,
         badge: run.badge(),
-        good: run.conformant() && run.unfit.is_none(),
+        class: if run.unfit.is_some() {
+            "warn"
+        } else if run.conformant() {
+            "good"
+        } else {
+            "bad"
+        },
     }
 }
 

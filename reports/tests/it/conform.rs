@@ -130,6 +130,22 @@ fn the_page_holds_everything_and_escapes_it() {
 }
 
 #[test]
+fn of_many_subjects_the_matrix_comes_first_and_each_is_described_once() {
+    let few = reports::conform::html(&runs()).unwrap();
+    let many: Vec<_> = runs().into_iter().cycle().take(8).collect();
+    let page = reports::conform::html(&many).unwrap();
+    let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text} is not in the page"));
+    assert!(
+        at("<section id=\"matrix\"") < at("subjects-title") && at("subjects-title") < at("findings-title")
+    );
+    assert!(
+        few.find("findings-title") < few.find("<section id=\"matrix\"") && !few.contains("subjects-title")
+    );
+    assert!(page.contains("<table class=\"matrix many\">") && few.contains("<table class=\"matrix\">"));
+    assert_eq!(page.matches("class=\"facts\"").count(), many.len());
+}
+
+#[test]
 fn badges_count_what_ended_well() {
     let mut run = runs().remove(0);
     assert_eq!(

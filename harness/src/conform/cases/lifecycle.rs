@@ -66,9 +66,7 @@ fn judge_second(scene: &Scene<'_>, fault: Fault, took: Duration) -> Result<Outco
         Some(ended) if ended.success() => {
             Outcome::Violates("the second instance exits with status 0, as if it had served".to_owned())
         }
-        Some(ended) if ended.killed_by.is_some() => {
-            Outcome::Violates(format!("the second instance was {ended}"))
-        }
+        Some(ended) if ended.killed_by.is_some() => Outcome::Violates(format!("the second instance {ended}")),
         Some(ended) if stderr.trim().is_empty() => {
             Outcome::Tolerable(format!("{ended} without a word on stderr"))
         }

@@ -99,7 +99,7 @@ fn bad_address(scene: &mut Scene<'_>) -> Result<Outcome, Fault> {
                 return Ok(Outcome::Violates(format!("with {what} it exits with status 0")));
             }
             Some(ended) if ended.killed_by.is_some() => {
-                return Ok(Outcome::Violates(format!("with {what} it is {ended}")));
+                return Ok(Outcome::Violates(format!("with {what} it {ended}")));
             }
             Some(_) if stderr.trim().is_empty() => {
                 return Ok(Outcome::Violates(format!("with {what} it ends without a word")));

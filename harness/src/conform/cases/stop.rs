@@ -40,7 +40,7 @@ fn bad_stop(stopped: &Stopped, limit: Duration) -> Option<String> {
         return Some(format!("still running {} ms after SIGTERM", limit.as_millis()));
     }
     match &stopped.ended.killed_by {
-        Some(signal) if signal != "SIGTERM" => Some(format!("killed by {signal} after SIGTERM")),
+        Some(signal) if signal != "SIGTERM" => Some(format!("was killed by {signal} after SIGTERM")),
         _ => None,
     }
 }
