@@ -108,21 +108,7 @@ mod tests {
     use super::*;
 
     fn result(verdict: CaseVerdict) -> CaseResult {
-        CaseResult {
-            id: "sigpipe/fin".into(),
-            number: "5.1".into(),
-            verdict,
-            aftermath: "clean".into(),
-            requirement: String::new(),
-            acceptable: String::new(),
-            actual: "seen".into(),
-            elapsed_ns: 1,
-            level: "MUST".into(),
-            needs: "address".into(),
-            again: String::new(),
-            expected: None,
-            evidence: Vec::new(),
-        }
+        super::super::fixture::result("5.1", "sigpipe/fin", verdict)
     }
 
     fn applied(text: &str, verdict: CaseVerdict) -> CaseResult {

@@ -18,6 +18,8 @@ pub mod evidence;
 pub mod expect;
 pub mod facts;
 pub mod fault;
+#[cfg(test)]
+mod fixture;
 pub mod freeze;
 pub mod gate;
 pub mod kit;

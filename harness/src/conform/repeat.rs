@@ -54,20 +54,8 @@ mod tests {
     use super::*;
 
     fn run(verdicts: &[CaseVerdict]) -> Conformance {
-        let case = |(i, verdict): (usize, &CaseVerdict)| CaseResult {
-            id: format!("group/{i}"),
-            number: format!("1.{i}"),
-            verdict: *verdict,
-            aftermath: String::new(),
-            requirement: String::new(),
-            acceptable: String::new(),
-            actual: "seen".to_owned(),
-            elapsed_ns: 0,
-            level: "MUST".to_owned(),
-            needs: "address".to_owned(),
-            again: String::new(),
-            expected: None,
-            evidence: Vec::new(),
+        let case = |(i, verdict): (usize, &CaseVerdict)| {
+            super::super::fixture::result(&format!("1.{i}"), &format!("group/{i}"), *verdict)
         };
         Conformance {
             schema: record::SCHEMA,

@@ -157,19 +157,9 @@ mod tests {
 
     fn failed() -> CaseResult {
         CaseResult {
-            id: "stream/x".to_owned(),
-            number: "0.0".to_owned(),
-            verdict: CaseVerdict::Failed,
             aftermath: "3 descriptors open, 1 before".to_owned(),
-            requirement: String::new(),
-            acceptable: String::new(),
             actual: "all is well".to_owned(),
-            elapsed_ns: 0,
-            level: "MUST".to_owned(),
-            needs: "address".to_owned(),
-            again: String::new(),
-            expected: None,
-            evidence: Vec::new(),
+            ..super::super::fixture::result("0.0", "stream/x", CaseVerdict::Failed)
         }
     }
 
